@@ -1,0 +1,1 @@
+//! The embeddable MQTT server: listeners, shards, authentication and status topics.

@@ -1,0 +1,1 @@
+//! The server's brain without IO: sessions, routing, retained messages, shared subscriptions, wills and limits.

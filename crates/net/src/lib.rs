@@ -1,0 +1,1 @@
+//! Byte streams: opens listeners and connections; knows nothing of MQTT.

@@ -1,0 +1,1 @@
+//! One MQTT connection's protocol for both ends, without IO, clocks or random sources.

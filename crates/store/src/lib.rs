@@ -1,0 +1,1 @@
+//! What survives: a narrow storage trait and its in-memory implementation.
