@@ -1,0 +1,87 @@
+//! `cargo xtask test`: every check and every test, in the order of how fast they tell something.
+
+use std::process::Command;
+
+use crate::check_layers;
+use crate::step::{self, Steps, cargo, execute};
+
+/// Runs all steps up to the first that fails. `--fast` leaves out the slow ones.
+pub(crate) fn run(options: &[String]) -> Result<(), String> {
+    let fast = match options {
+        [] => false,
+        [option] if option == "--fast" => true,
+        _ => return Err(format!("usage: cargo xtask test [--fast], not {options:?}")),
+    };
+    let mut steps = Steps::default();
+    let outcome = all_steps(&mut steps, fast);
+    steps.print_summary();
+    if outcome.is_ok() {
+        println!("    all checks passed");
+    }
+    outcome
+}
+
+fn all_steps(steps: &mut Steps, fast: bool) -> Result<(), String> {
+    steps.run("format", || execute(&mut cargo(&["fmt", "--all", "--", "--check"])))?;
+    steps.run("layers", || check_layers::run(&[]))?;
+    steps.run("lints", || {
+        execute(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.run("tests", workspace_tests)?;
+    if fast {
+        for heading in ["documentation", "no standard library", "licences", "foreign clients", "conformance"]
+        {
+            steps.leave_out(heading, "--fast");
+        }
+        return Ok(());
+    }
+    steps.run("documentation tests", || execute(&mut cargo(&["test", "--workspace", "--doc", "--quiet"])))?;
+    steps.run("documentation", || {
+        execute(cargo(&["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    steps.run("no standard library", no_standard_library)?;
+    if step::is_installed("cargo", &["deny", "--version"]) {
+        steps.run("licences", || execute(&mut cargo(&["deny", "check", "--hide-inclusion-graph"])))?;
+    } else {
+        steps.leave_out("licences", "cargo-deny is not installed");
+    }
+    steps.run("foreign clients", foreign_clients)?;
+    steps.run("conformance", conformance)
+}
+
+/// Every test of the workspace, with nextest when it is there.
+fn workspace_tests() -> Result<(), String> {
+    if step::is_installed("cargo", &["nextest", "--version"]) {
+        execute(&mut cargo(&["nextest", "run", "--workspace", "--all-features", "--no-tests", "pass"]))
+    } else {
+        execute(&mut cargo(&["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"]))
+    }
+}
+
+/// Links codec, session and engine into a program without the standard library, and runs it.
+fn no_standard_library() -> Result<(), String> {
+    let target = step::target_folder().join("no-std");
+    execute(
+        cargo(&["run", "--quiet", "--manifest-path", "conformance/no-std/Cargo.toml"])
+            .env("CARGO_TARGET_DIR", target),
+    )
+}
+
+/// MQTT clients that others wrote, against the real binary.
+fn foreign_clients() -> Result<(), String> {
+    execute(&mut cargo(&["build", "--package", "darter"]))?;
+    execute(Command::new("bash").arg("e2e/run").env("DARTER_BIN", step::target_folder().join("debug/darter")))
+}
+
+/// The conformance suite, against the real binary.
+fn conformance() -> Result<(), String> {
+    execute(&mut cargo(&["run", "--quiet", "--package", "darter-conformance"]))
+}
