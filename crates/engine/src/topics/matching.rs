@@ -1,0 +1,125 @@
+//! From a topic name to the filters it matches (section 4.7).
+
+use super::levels::split;
+use super::subscribers::Subscribers;
+use super::subscriptions::{FilterId, NONE, ROOT, SubscriptionTree};
+use alloc::vec::Vec;
+
+/// What [`SubscriptionTree::matches`] found. Keep the value for the next topic name: its memory is used again.
+#[derive(Debug, Default)]
+pub struct Matches {
+    filters: Vec<FilterId>,
+    groups: Vec<u32>,
+    any: u64,
+    persistent: u64,
+    /// The nodes reached with the levels so far, and those reached with one more.
+    reached: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl Matches {
+    /// Nothing found yet, no memory taken.
+    #[must_use]
+    pub fn new() -> Matches {
+        Matches::default()
+    }
+
+    /// The matching filters that have local subscribers, each once.
+    #[must_use]
+    pub fn filters(&self) -> &[FilterId] {
+        &self.filters
+    }
+
+    /// The shared groups of all matching filters.
+    #[must_use]
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
+    }
+
+    /// The other shards with any matching subscription, by bit.
+    #[must_use]
+    pub fn remote_any(&self) -> u64 {
+        self.any
+    }
+
+    /// The other shards with a matching subscription of a persistent session, by bit.
+    #[must_use]
+    pub fn remote_persistent(&self) -> u64 {
+        self.persistent
+    }
+
+    /// True if nobody wants the message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty() && self.groups.is_empty() && (self.any | self.persistent) == 0
+    }
+
+    /// Forgets what was found and keeps the memory.
+    pub fn clear(&mut self) {
+        self.filters.clear();
+        self.groups.clear();
+        self.any = 0;
+        self.persistent = 0;
+        self.reached.clear();
+        self.next.clear();
+    }
+}
+
+impl SubscriptionTree {
+    /// Finds every filter that matches a topic name. A topic name that begins with `$` is not matched by a filter
+    /// that begins with a wildcard [MQTT-4.7.2-1].
+    ///
+    /// The time depends on the number of levels and of filters that match the name's beginning, not on the size of
+    /// the tree; nothing is allocated once `out` has grown to its use.
+    pub fn matches(&self, topic: &str, out: &mut Matches) {
+        out.clear();
+        let mut wildcards = !topic.starts_with('$');
+        out.reached.push(ROOT);
+        for level in split(topic) {
+            let label = self.levels.find(level);
+            for position in 0..out.reached.len() {
+                let id = out.reached[position];
+                let node = &self.nodes[id as usize];
+                if wildcards && node.hash != NONE {
+                    self.found(node.hash, out);
+                }
+                if wildcards && node.plus != NONE {
+                    out.next.push(node.plus);
+                }
+                if node.literals > 0
+                    && let Some(label) = label
+                    && let Some(child) = self.literal(id, label)
+                {
+                    out.next.push(child);
+                }
+            }
+            wildcards = true;
+            core::mem::swap(&mut out.reached, &mut out.next);
+            out.next.clear();
+            if out.reached.is_empty() {
+                return;
+            }
+        }
+        for position in 0..out.reached.len() {
+            let id = out.reached[position];
+            self.found(id, out);
+            let hash = self.nodes[id as usize].hash;
+            if hash != NONE {
+                self.found(hash, out);
+            }
+        }
+    }
+
+    #[inline]
+    fn found(&self, id: u32, out: &mut Matches) {
+        let node = &self.nodes[id as usize];
+        if !matches!(node.subscribers, Subscribers::None) {
+            out.filters.push(FilterId(id));
+        }
+        if let Some(extra) = self.extras.get(node.extra as usize) {
+            out.any |= extra.any;
+            out.persistent |= extra.persistent;
+            out.groups.extend_from_slice(&extra.groups);
+        }
+    }
+}

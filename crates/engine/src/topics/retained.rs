@@ -1,0 +1,216 @@
+//! Retained messages (section 3.3.1.3), by topic name and by topic filter.
+
+use super::hash::Hasher;
+use super::order::Order;
+use core::cmp::Ordering;
+use core::mem;
+use darter_codec::Message;
+use hashbrown::HashTable;
+use slab::Slab;
+
+/// Removals remembered before the older half is forgotten.
+const REMEMBERED: usize = 16_384;
+
+/// The retained messages of a server or shard.
+///
+/// A topic name is found by hash; a topic filter by a walk in the byte order of the topic names, in which all names
+/// under a common beginning stand together. The names are read out of the messages themselves, so that a retained
+/// message costs little more than its own bytes, and a walk can pause at a name and go on there whatever changed in
+/// the meantime.
+///
+/// # Stamps
+///
+/// Two shards that retain on the same topic at the same time must come to the same end: every change carries a
+/// stamp, and the higher stamp wins whatever the order of arrival (of equal ones, the later arrival). A message that
+/// is stored shows its own stamp. Of a topic without a message the stamp of its removal is kept, because an older
+/// message may still be under way. It is kept only for a while: until two calls of
+/// [`RetainedTree::forget_removals`], or until some 16,384 to 32,768 later removals. So the caller calls that at
+/// intervals longer than any message needs from shard to shard. Without other shards removals need not be
+/// remembered, but it does no harm.
+#[derive(Debug)]
+pub struct RetainedTree {
+    hasher: Hasher,
+    pub(super) entries: Slab<Entry>,
+    names: HashTable<Name>,
+    pub(super) order: Order,
+    bytes: usize,
+    /// Stamps of removals, newer and older ones.
+    removals: [HashTable<Removal>; 2],
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) message: Message,
+    stamp: u64,
+}
+
+/// A slot in `entries`, found by a hash of its topic name.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    slot: u32,
+    hash: u32,
+}
+
+/// A topic without a message, told by the whole hash of its name.
+#[derive(Debug, Clone, Copy)]
+struct Removal {
+    hash: u64,
+    stamp: u64,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retained {
+    /// Done; with the message that was retained before.
+    Applied(Option<Message>),
+    /// Not done: the topic has seen a change with a higher stamp.
+    Stale,
+}
+
+impl RetainedTree {
+    /// Nothing retained; `seed` is secret, so that clients cannot choose topic names that collide.
+    #[must_use]
+    pub fn new(seed: u64) -> RetainedTree {
+        RetainedTree {
+            hasher: Hasher::new(seed),
+            entries: Slab::new(),
+            names: HashTable::new(),
+            order: Order::default(),
+            bytes: 0,
+            removals: [HashTable::new(), HashTable::new()],
+        }
+    }
+
+    /// Number of retained messages.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if nothing is retained.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of all retained messages, with topic names and properties.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// All retained messages with their stamps, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Message, u64)> {
+        self.entries.iter().map(|(_, entry)| (&entry.message, entry.stamp))
+    }
+
+    /// The message retained on a topic.
+    #[must_use]
+    pub fn get(&self, topic: &str) -> Option<&Message> {
+        self.slot(topic, self.hasher.bytes(topic.as_bytes())).map(|slot| &self.entries[slot].message)
+    }
+
+    /// Retains a message on its topic in place of the former one [MQTT-3.3.1-5].
+    pub fn set(&mut self, message: Message, stamp: u64) -> Retained {
+        let hash = self.hasher.bytes(message.topic().as_bytes());
+        if let Some(slot) = self.slot(message.topic(), hash) {
+            let entry = &mut self.entries[slot];
+            if entry.stamp > stamp {
+                return Retained::Stale;
+            }
+            entry.stamp = stamp;
+            self.bytes += message.size();
+            let former = mem::replace(&mut entry.message, message);
+            self.bytes -= former.size();
+            return Retained::Applied(Some(former));
+        }
+        if self.removed_later(hash, stamp) {
+            return Retained::Stale;
+        }
+        self.bytes += message.size();
+        let slot = number(self.entries.insert(Entry { message, stamp }));
+        let RetainedTree { entries, names, order, .. } = self;
+        let name = Name { slot, hash: half(hash) };
+        names.insert_unique(spread(name.hash), name, |name| spread(name.hash));
+        let topic = entries[slot as usize].topic();
+        order.insert(slot, |other| entries[other as usize].topic().cmp(topic));
+        Retained::Applied(None)
+    }
+
+    /// Removes the message retained on a topic [MQTT-3.3.1-6].
+    pub fn remove(&mut self, topic: &str, stamp: u64) -> Retained {
+        let hash = self.hasher.bytes(topic.as_bytes());
+        let Some(slot) = self.slot(topic, hash) else {
+            self.remember_removal(hash, stamp);
+            return Retained::Applied(None);
+        };
+        if self.entries[slot].stamp > stamp {
+            return Retained::Stale;
+        }
+        self.remember_removal(hash, stamp);
+        self.order.remove(number(slot), |other| self.entries[other as usize].topic().cmp(topic.as_bytes()));
+        if let Ok(name) = self.names.find_entry(spread(half(hash)), |name| name.slot as usize == slot) {
+            name.remove();
+        }
+        let Entry { message, .. } = self.entries.remove(slot);
+        self.bytes -= message.size();
+        Retained::Applied(Some(message))
+    }
+
+    /// Forgets the removals that were remembered before the last call.
+    pub fn forget_removals(&mut self) {
+        self.removals.swap(0, 1);
+        self.removals[0] = HashTable::new();
+    }
+
+    fn slot(&self, topic: &str, hash: u64) -> Option<usize> {
+        let short = half(hash);
+        let is_slot =
+            |name: &Name| name.hash == short && self.entries[name.slot as usize].topic() == topic.as_bytes();
+        self.names.find(spread(short), is_slot).map(|name| name.slot as usize)
+    }
+
+    fn removed_later(&self, hash: u64, stamp: u64) -> bool {
+        let later = |removal: &Removal| removal.hash == hash && removal.stamp > stamp;
+        self.removals.iter().any(|removals| removals.find(hash, later).is_some())
+    }
+
+    fn remember_removal(&mut self, hash: u64, stamp: u64) {
+        if let Some(removal) = self.removals[0].find_mut(hash, |removal| removal.hash == hash) {
+            removal.stamp = removal.stamp.max(stamp);
+            return;
+        }
+        if self.removals[0].len() >= REMEMBERED {
+            self.forget_removals();
+        }
+        self.removals[0].insert_unique(hash, Removal { hash, stamp }, |removal| removal.hash);
+    }
+}
+
+impl Entry {
+    #[inline]
+    pub(super) fn topic(&self) -> &[u8] {
+        self.message.topic().as_bytes()
+    }
+
+    /// Compares the topic name with a key, in byte order.
+    #[inline]
+    pub(super) fn compare(&self, key: &[u8]) -> Ordering {
+        self.topic().cmp(key)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough")]
+fn half(hash: u64) -> u32 {
+    hash as u32
+}
+
+/// A stored half hash as the table wants it: the low bits choose the place, the highest tell neighbours apart.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Numbers of slots have 32 bits; memory ends before they do.
+fn number(slot: usize) -> u32 {
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
