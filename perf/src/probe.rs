@@ -29,7 +29,9 @@ impl Process {
     pub(crate) fn new(id: i32) -> Result<Self, String> {
         let clock = clock_getcpuclockid(Pid::from_raw(id))
             .map_err(|error| format!("process {id} has no CPU clock: {error}"))?;
-        Ok(Self { id, clock })
+        let process = Self { id, clock };
+        process.cpu()?;
+        Ok(process)
     }
 
     /// Watches the program itself.

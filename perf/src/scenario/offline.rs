@@ -23,7 +23,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, String> {
     let count = bench.scaled(MESSAGES);
     let mut swarm = Swarm::new().map_err(|error| error.to_string())?;
     let away = Client { id: "away".to_owned(), clean: false, filters: vec![TOPIC.to_owned()], qos: 1 };
-    let link = establish(&mut swarm, bench.address, &[away.clone()], AT_ONCE)?;
+    let link = establish(&mut swarm, bench.address, std::slice::from_ref(&away), AT_ONCE)?;
     leave(&mut swarm, link)?;
 
     // A swarm of its own: the first one has seen the server end a connection.

@@ -22,7 +22,7 @@ pub(super) fn run(bench: &Bench, full: u32) -> Result<Report, String> {
     let bare = clients.clone();
     for device in 0..devices {
         clients[device % SUBSCRIBERS].filters.push(format!("dev/{device:06}/state"));
-        if device % 2 == 0 {
+        if device.is_multiple_of(2) {
             // Never the client with the exact filter: it would get one copy for both.
             clients[(device + 37) % SUBSCRIBERS].filters.push(format!("dev/{device:06}/+"));
         }
@@ -84,6 +84,6 @@ impl Load for Devices {
         self.random ^= self.random << 17;
         let device = self.random % self.devices;
         self.template.append_numbered(stamp, device, out);
-        if device % 2 == 0 { 2 } else { 1 }
+        if device.is_multiple_of(2) { 2 } else { 1 }
     }
 }
