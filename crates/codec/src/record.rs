@@ -1,0 +1,158 @@
+//! What a server keeps of its sessions and messages: the vocabulary between its brain, which says what changed, and its
+//! store, which keeps it.
+
+use crate::{Message, PacketId, QoS, SubscriptionOptions};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Number of a session, never used again: a new session of the same client gets a new one.
+pub type SessionNumber = u64;
+
+/// Where a queued message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// Not sent yet.
+    Waiting,
+    /// Sent with this packet identifier, not acknowledged.
+    Sent(PacketId),
+    /// PUBREC arrived; the body is no longer needed.
+    Released(PacketId),
+}
+
+/// A message in a session's queue.
+#[derive(Debug, Clone)]
+pub struct QueueRow {
+    /// The message.
+    pub message: Message,
+    /// QoS of this delivery.
+    pub qos: QoS,
+    /// RETAIN flag of this delivery.
+    pub retain: bool,
+    /// Which subscriptions it is for, where that matters later.
+    pub origin: Option<Box<Origin>>,
+    /// Where it stands.
+    pub state: RowState,
+}
+
+/// The subscriptions that a queued message is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Subscription identifiers to be sent with it (section 3.3.2.3.8).
+    pub identifiers: Vec<u32>,
+    /// The shared subscription, as `$share/group/filter`; another member may get the message instead (section 4.8.2).
+    pub group: Option<Arc<str>>,
+}
+
+impl QueueRow {
+    /// Subscription identifiers to be sent with it.
+    #[must_use]
+    pub fn identifiers(&self) -> &[u32] {
+        self.origin.as_ref().map_or(&[], |origin| &origin.identifiers)
+    }
+}
+
+/// A change that must be stored. The changes of one turn are one batch: all of it or nothing.
+#[derive(Debug)]
+pub enum Change {
+    /// A session begins, or its expiry interval changes.
+    Session {
+        /// The session.
+        session: SessionNumber,
+        /// Its client identifier.
+        client: Arc<str>,
+        /// Session expiry interval in seconds (section 3.1.2.11.2).
+        expiry: u32,
+    },
+    /// A session ended; everything under its number may be swept.
+    SessionEnded {
+        /// The session.
+        session: SessionNumber,
+        /// Its client identifier.
+        client: Arc<str>,
+    },
+    /// A subscription was made or changed.
+    Subscribed {
+        /// The session.
+        session: SessionNumber,
+        /// The topic filter, with `$share/group/` where it is shared.
+        filter: String,
+        /// Options.
+        options: SubscriptionOptions,
+        /// Subscription identifier; 0 is none.
+        identifier: u32,
+    },
+    /// A subscription was removed.
+    Unsubscribed {
+        /// The session.
+        session: SessionNumber,
+        /// The topic filter.
+        filter: String,
+    },
+    /// A message joined a queue. Sequences of one session ascend without gaps.
+    Queued {
+        /// The session.
+        session: SessionNumber,
+        /// Place in the queue.
+        sequence: u64,
+        /// The message and where it stands.
+        row: QueueRow,
+        /// False for a session that ends with its connection: memory is enough.
+        durable: bool,
+    },
+    /// A queued message moved on.
+    Moved {
+        /// The session.
+        session: SessionNumber,
+        /// Place in the queue.
+        sequence: u64,
+        /// Where it stands now.
+        state: RowState,
+    },
+    /// A queued message is done with.
+    Removed {
+        /// The session.
+        session: SessionNumber,
+        /// Place in the queue.
+        sequence: u64,
+    },
+    /// A QoS 2 packet identifier was received.
+    Incoming {
+        /// The session.
+        session: SessionNumber,
+        /// The identifier.
+        packet_id: PacketId,
+    },
+    /// A QoS 2 packet identifier was released.
+    IncomingReleased {
+        /// The session.
+        session: SessionNumber,
+        /// The identifier.
+        packet_id: PacketId,
+    },
+    /// The retained message of a topic.
+    Retained {
+        /// The message; its topic says where.
+        message: Message,
+    },
+    /// The topic has no retained message any more.
+    RetainedCleared {
+        /// The topic name.
+        topic: Box<str>,
+    },
+    /// A connected client's will.
+    Will {
+        /// The session.
+        session: SessionNumber,
+        /// The will message.
+        message: Message,
+        /// Will delay interval in seconds (section 3.1.3.2.2).
+        delay: u32,
+    },
+    /// The session has no will any more.
+    WillCleared {
+        /// The session.
+        session: SessionNumber,
+    },
+}

@@ -1,0 +1,163 @@
+//! Topic names, topic filters and shared subscriptions (sections 4.7 and 4.8).
+
+use thiserror::Error;
+
+/// The longest topic name or topic filter, in bytes ([MQTT-4.7.3-3]).
+pub const MAX_LENGTH: usize = 65_535;
+
+/// Why a topic name or a topic filter is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// It has no character ([MQTT-4.7.3-1]).
+    #[error("it is empty")]
+    Empty,
+    /// It is longer than 65,535 bytes ([MQTT-4.7.3-3]).
+    #[error("it is longer than 65535 bytes")]
+    TooLong,
+    /// It holds U+0000 ([MQTT-4.7.3-2]).
+    #[error("it holds U+0000")]
+    Nul,
+    /// A topic name holds `+` or `#` ([MQTT-4.7.0-1]).
+    #[error("a topic name cannot hold `+` or `#`")]
+    WildcardInName,
+    /// `+` shares its level with other characters, or `#` is not alone on the last level ([MQTT-4.7.1-1],
+    /// [MQTT-4.7.1-2]).
+    #[error("`+` must stand alone on its level, `#` alone on the last one")]
+    MisplacedWildcard,
+    /// The share name of a shared subscription is missing, or holds a wildcard ([MQTT-4.8.2-1], [MQTT-4.8.2-2]).
+    #[error("the share name is missing, or holds a wildcard")]
+    ShareName,
+    /// It has more levels than the caller allows.
+    #[error("it has more levels than allowed")]
+    TooManyLevels,
+}
+
+/// Checks a topic name: 1 to 65,535 bytes, no U+0000, no wildcard (section 4.7).
+///
+/// # Errors
+///
+/// The first rule it breaks.
+#[inline]
+pub fn check_name(name: &str) -> Result<(), TopicError> {
+    check_length(name)?;
+    // No early exit: so the compiler compares many bytes at once.
+    let suspicious =
+        name.bytes().fold(false, |found, byte| found | (byte == 0) | (byte == b'+') | (byte == b'#'));
+    match suspicious {
+        false => Ok(()),
+        true if name.as_bytes().contains(&0) => Err(TopicError::Nul),
+        true => Err(TopicError::WildcardInName),
+    }
+}
+
+/// Checks a topic filter: 1 to 65,535 bytes, no U+0000, wildcards only where they may stand (section 4.7.1).
+///
+/// A filter that starts with `$share/` is checked as a plain one; [`SharedFilter::parse`] knows the rest.
+///
+/// # Errors
+///
+/// The first rule it breaks.
+pub fn check_filter(filter: &str) -> Result<(), TopicError> {
+    check_length(filter)?;
+    if filter.as_bytes().contains(&0) {
+        return Err(TopicError::Nul);
+    }
+    let mut levels = levels(filter).peekable();
+    while let Some(level) = levels.next() {
+        let allowed = match level {
+            "+" => true,
+            "#" => levels.peek().is_none(),
+            text => !text.bytes().any(|byte| byte == b'+' || byte == b'#'),
+        };
+        if !allowed {
+            return Err(TopicError::MisplacedWildcard);
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a topic name or filter has at most `most` levels.
+///
+/// # Errors
+///
+/// [`TopicError::TooManyLevels`].
+pub fn check_depth(topic: &str, most: usize) -> Result<(), TopicError> {
+    if levels(topic).nth(most).is_some() { Err(TopicError::TooManyLevels) } else { Ok(()) }
+}
+
+/// Whether a topic filter matches a topic name. Both must be valid, and the filter not a shared one.
+///
+/// A filter that starts with a wildcard matches no name that starts with `$` ([MQTT-4.7.2-1]).
+#[must_use]
+pub fn matches(filter: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && filter.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut names = levels(topic);
+    for pattern in levels(filter) {
+        match (pattern, names.next()) {
+            ("#", _) => return true,
+            (_, None) => return false,
+            ("+", Some(_)) => {}
+            (pattern, Some(name)) if pattern == name => {}
+            _ => return false,
+        }
+    }
+    names.next().is_none()
+}
+
+/// The levels of a topic name or filter: the parts between the `/`, empty ones included.
+#[inline]
+pub fn levels(topic: &str) -> impl Iterator<Item = &str> + Clone {
+    topic.split('/')
+}
+
+/// Whether a topic filter holds a wildcard.
+#[must_use]
+pub fn has_wildcards(filter: &str) -> bool {
+    filter.bytes().any(|byte| byte == b'+' || byte == b'#')
+}
+
+/// The filter of a shared subscription: `$share/{group}/{filter}` (section 4.8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SharedFilter<'a> {
+    /// The share name, which names the group of subscribers.
+    pub group: &'a str,
+    /// The topic filter the group shares.
+    pub filter: &'a str,
+}
+
+impl<'a> SharedFilter<'a> {
+    /// Takes a shared filter apart; `Ok(None)` if it is a plain one, which is not checked further.
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::ShareName`] if the share name is empty or holds a wildcard, otherwise what
+    /// [`check_filter`] finds in the part behind it.
+    pub fn parse(filter: &'a str) -> Result<Option<Self>, TopicError> {
+        let Some(rest) = filter.strip_prefix("$share") else {
+            return Ok(None);
+        };
+        let rest = match rest.strip_prefix('/') {
+            Some(rest) => rest,
+            None if rest.is_empty() => return Err(TopicError::ShareName),
+            None => return Ok(None),
+        };
+        let (group, filter) = rest.split_once('/').ok_or(TopicError::Empty)?;
+        if group.is_empty() || has_wildcards(group) {
+            return Err(TopicError::ShareName);
+        }
+        check_filter(filter)?;
+        Ok(Some(Self { group, filter }))
+    }
+}
+
+#[inline]
+fn check_length(topic: &str) -> Result<(), TopicError> {
+    match topic.len() {
+        0 => Err(TopicError::Empty),
+        1..=MAX_LENGTH => Ok(()),
+        _ => Err(TopicError::TooLong),
+    }
+}
