@@ -115,6 +115,13 @@ impl Connect {
         Ok(Self { version, clean_start, keep_alive, client_id, will, username, password, properties, bridge })
     }
 
+    /// The version that the body of a CONNECT names, for an answer to one that is otherwise broken; `None` if it names
+    /// none of the three.
+    #[must_use]
+    pub fn peek_version(body: &[u8]) -> Option<Version> {
+        read_version(&mut Reader::new(body)).ok().map(|(version, _)| version)
+    }
+
     /// Appends the whole packet, in the version it names.
     ///
     /// # Errors

@@ -216,10 +216,14 @@ fn write_reason_and_properties(
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     write::packet(out, kind.first_byte(), |out| {
-        if reason != ReasonCode::Success || !properties.is_empty() {
-            out.push(reason.to_u8());
+        if reason == ReasonCode::Success && properties.is_empty() {
+            return Ok(());
         }
-        // Without a length of properties the reason code stands alone; version 5 allows that for both packets' readers.
-        if properties.is_empty() { Ok(()) } else { properties.encode(carrier, out) }
+        out.push(reason.to_u8());
+        // DISCONNECT may end here (section 3.14.2.2.1); of AUTH the standard does not say so.
+        if kind == PacketType::Disconnect && properties.is_empty() {
+            return Ok(());
+        }
+        properties.encode(carrier, out)
     })
 }

@@ -20,8 +20,8 @@ pub struct PublishHead<'a> {
     pub topic: &'a str,
     /// The topic alias, 1 to 65535; left out before version 5.
     pub topic_alias: Option<u16>,
-    /// The packet identifier; needed with QoS 1 and 2 (written as 1 if it is missing, for
-    /// a caller that fills it in later), left out with QoS 0.
+    /// The packet identifier with QoS 1 and 2, left out with QoS 0. If it is missing, 1 stands in its place until the
+    /// caller writes another over it.
     pub packet_id: Option<PacketId>,
     /// What is left of the message expiry interval, in seconds; left out before version 5.
     pub message_expiry: Option<u32>,

@@ -111,8 +111,7 @@ impl SubscribeFilter {
         Self { filter: filter.into(), options }
     }
 
-    fn check(&self, version: Version) -> Result<(), DecodeError> {
-        check_filter(&self.filter).map_err(|_| DecodeError::TopicFilterInvalid)?;
+    fn check_shared(&self, version: Version) -> Result<(), DecodeError> {
         if version != Version::V5 {
             // Shared subscriptions are new in version 5; whether older clients get them, the server decides.
             return Ok(());
@@ -143,10 +142,11 @@ impl Subscribe {
         };
         let mut filters = Vec::new();
         while !reader.is_empty() {
-            let filter = shared_string(body, reader.string()?);
+            let filter = reader.string()?;
+            check_filter(filter).map_err(|_| DecodeError::TopicFilterInvalid)?;
             let options = SubscriptionOptions::decode(version, reader.u8()?)?;
-            let filter = SubscribeFilter { filter, options };
-            filter.check(version)?;
+            let filter = SubscribeFilter { filter: shared_string(body, filter), options };
+            filter.check_shared(version)?;
             filters.push(filter);
         }
         if filters.is_empty() {
@@ -171,7 +171,7 @@ impl Subscribe {
             }
             for filter in &self.filters {
                 write::topic_filter(out, &filter.filter)?;
-                if filter.check(version).is_err() {
+                if filter.check_shared(version).is_err() {
                     return Err(EncodeError::NotAllowed { what: "a shared subscription that is not valid" });
                 }
                 out.push(match version {
