@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 /// What [`SubscriptionTree::matches`] found. Keep the value for the next topic name: its memory is used again.
 #[derive(Debug, Default)]
 pub struct Matches {
-    filters: Vec<FilterId>,
+    nodes: Vec<FilterId>,
     groups: Vec<u32>,
     any: u64,
     persistent: u64,
@@ -26,8 +26,8 @@ impl Matches {
 
     /// The matching filters that have local subscribers, each once.
     #[must_use]
-    pub fn filters(&self) -> &[FilterId] {
-        &self.filters
+    pub fn nodes(&self) -> &[FilterId] {
+        &self.nodes
     }
 
     /// The shared groups of all matching filters.
@@ -51,12 +51,12 @@ impl Matches {
     /// True if nobody wants the message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.filters.is_empty() && self.groups.is_empty() && (self.any | self.persistent) == 0
+        self.nodes.is_empty() && self.groups.is_empty() && (self.any | self.persistent) == 0
     }
 
     /// Forgets what was found and keeps the memory.
     pub fn clear(&mut self) {
-        self.filters.clear();
+        self.nodes.clear();
         self.groups.clear();
         self.any = 0;
         self.persistent = 0;
@@ -114,7 +114,7 @@ impl SubscriptionTree {
     fn found(&self, id: u32, out: &mut Matches) {
         let node = &self.nodes[id as usize];
         if !matches!(node.subscribers, Subscribers::None) {
-            out.filters.push(FilterId(id));
+            out.nodes.push(FilterId(id));
         }
         if let Some(extra) = self.extras.get(node.extra as usize) {
             out.any |= extra.any;

@@ -16,7 +16,7 @@ mod subscribers;
 mod subscriptions;
 
 pub use matching::Matches;
-pub use retained::{Retained, RetainedTree};
+pub use retained::RetainedTree;
 pub use scan::ScanCursor;
 pub use subscribers::Subscriber;
 pub use subscriptions::{FilterId, SubscriptionTree};

@@ -3,7 +3,6 @@
 use super::hash::Hasher;
 use super::order::Order;
 use core::cmp::Ordering;
-use core::mem;
 use darter_codec::Message;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -58,15 +57,6 @@ struct Removal {
     stamp: u64,
 }
 
-/// What became of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Retained {
-    /// Done; with the message that was retained before.
-    Applied(Option<Message>),
-    /// Not done: the topic has seen a change with a higher stamp.
-    Stale,
-}
-
 impl RetainedTree {
     /// Nothing retained; `seed` is secret, so that clients cannot choose topic names that collide.
     #[must_use]
@@ -107,25 +97,25 @@ impl RetainedTree {
     /// The message retained on a topic.
     #[must_use]
     pub fn get(&self, topic: &str) -> Option<&Message> {
-        self.slot(topic, self.hasher.bytes(topic.as_bytes())).map(|slot| &self.entries[slot].message)
+        self.slot(topic.as_bytes(), self.hasher.bytes(topic.as_bytes()))
+            .map(|slot| &self.entries[slot].message)
     }
 
-    /// Retains a message on its topic in place of the former one [MQTT-3.3.1-5].
-    pub fn set(&mut self, message: Message, stamp: u64) -> Retained {
-        let hash = self.hasher.bytes(message.topic().as_bytes());
-        if let Some(slot) = self.slot(message.topic(), hash) {
+    /// Retains a message on its topic in place of the former one [MQTT-3.3.1-5]. False, with nothing changed, if
+    /// the topic has seen a change with a higher stamp.
+    pub fn set(&mut self, message: Message, stamp: u64) -> bool {
+        let hash = self.hasher.bytes(message.topic_bytes());
+        if let Some(slot) = self.slot(message.topic_bytes(), hash) {
             let entry = &mut self.entries[slot];
             if entry.stamp > stamp {
-                return Retained::Stale;
+                return false;
             }
-            entry.stamp = stamp;
-            self.bytes += message.size();
-            let former = mem::replace(&mut entry.message, message);
-            self.bytes -= former.size();
-            return Retained::Applied(Some(former));
+            self.bytes = self.bytes + message.size() - entry.message.size();
+            *entry = Entry { message, stamp };
+            return true;
         }
         if self.removed_later(hash, stamp) {
-            return Retained::Stale;
+            return false;
         }
         self.bytes += message.size();
         let slot = number(self.entries.insert(Entry { message, stamp }));
@@ -134,18 +124,19 @@ impl RetainedTree {
         names.insert_unique(spread(name.hash), name, |name| spread(name.hash));
         let topic = entries[slot as usize].topic();
         order.insert(slot, |other| entries[other as usize].topic().cmp(topic));
-        Retained::Applied(None)
+        true
     }
 
-    /// Removes the message retained on a topic [MQTT-3.3.1-6].
-    pub fn remove(&mut self, topic: &str, stamp: u64) -> Retained {
+    /// Removes the message retained on a topic [MQTT-3.3.1-6] and returns it. Nothing is returned, and nothing
+    /// changes, if there is none or if it has a higher stamp.
+    pub fn remove(&mut self, topic: &str, stamp: u64) -> Option<Message> {
         let hash = self.hasher.bytes(topic.as_bytes());
-        let Some(slot) = self.slot(topic, hash) else {
+        let Some(slot) = self.slot(topic.as_bytes(), hash) else {
             self.remember_removal(hash, stamp);
-            return Retained::Applied(None);
+            return None;
         };
         if self.entries[slot].stamp > stamp {
-            return Retained::Stale;
+            return None;
         }
         self.remember_removal(hash, stamp);
         self.order.remove(number(slot), |other| self.entries[other as usize].topic().cmp(topic.as_bytes()));
@@ -154,7 +145,7 @@ impl RetainedTree {
         }
         let Entry { message, .. } = self.entries.remove(slot);
         self.bytes -= message.size();
-        Retained::Applied(Some(message))
+        Some(message)
     }
 
     /// Forgets the removals that were remembered before the last call.
@@ -163,10 +154,9 @@ impl RetainedTree {
         self.removals[0] = HashTable::new();
     }
 
-    fn slot(&self, topic: &str, hash: u64) -> Option<usize> {
+    fn slot(&self, topic: &[u8], hash: u64) -> Option<usize> {
         let short = half(hash);
-        let is_slot =
-            |name: &Name| name.hash == short && self.entries[name.slot as usize].topic() == topic.as_bytes();
+        let is_slot = |name: &Name| name.hash == short && self.entries[name.slot as usize].topic() == topic;
         self.names.find(spread(short), is_slot).map(|name| name.slot as usize)
     }
 
@@ -190,7 +180,7 @@ impl RetainedTree {
 impl Entry {
     #[inline]
     pub(super) fn topic(&self) -> &[u8] {
-        self.message.topic().as_bytes()
+        self.message.topic_bytes()
     }
 
     /// Compares the topic name with a key, in byte order.

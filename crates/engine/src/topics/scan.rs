@@ -77,11 +77,11 @@ impl RetainedTree {
             let message = &self.entries[slot as usize].message;
             if found >= max.max(1) || looks >= max.max(8) * LOOKS {
                 cursor.at.clear();
-                cursor.at.extend_from_slice(message.topic().as_bytes());
+                cursor.at.extend_from_slice(message.topic_bytes());
                 return true;
             }
             looks += 1;
-            match compare(filter.as_bytes(), message.topic().as_bytes(), &mut cursor.at) {
+            match compare(filter.as_bytes(), message.topic_bytes(), &mut cursor.at) {
                 Step::Match => {
                     out.push(message.clone());
                     found += 1;

@@ -3,6 +3,7 @@
 use super::hash::Hasher;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use darter_codec::SubscriptionOptions;
 use hashbrown::HashTable;
 use slab::Slab;
 
@@ -16,8 +17,22 @@ pub struct Subscriber {
     pub session: u32,
     /// Subscription identifier (section 3.8.2.1.2), 0 for none.
     pub identifier: u32,
-    /// The subscription options byte (section 3.8.3.1).
-    pub options: u8,
+    options: SubscriptionOptions,
+}
+
+impl Subscriber {
+    /// A subscription of the session in slot `session`; `identifier` 0 means none.
+    #[must_use]
+    pub fn new(session: u32, options: SubscriptionOptions, identifier: u32) -> Subscriber {
+        Subscriber { session, identifier, options }
+    }
+
+    /// The subscription options (section 3.8.3.1).
+    #[inline]
+    #[must_use]
+    pub fn options(&self) -> SubscriptionOptions {
+        self.options
+    }
 }
 
 /// What a node holds; longer lists are in [`Lists`].
