@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::probe::Process;
+use crate::probe::{Process, machine_busy};
 use crate::swarm::{Listener, Swarm};
 use crate::traffic::{Counts, Load, Traffic};
 
@@ -32,6 +32,7 @@ pub(crate) struct Moment {
     wall: Instant,
     server: u64,
     own: u64,
+    machine: f64,
 }
 
 /// What passed between two moments.
@@ -43,6 +44,8 @@ pub(crate) struct Spent {
     pub(crate) server: f64,
     /// The generator's CPU time in microseconds.
     pub(crate) own: f64,
+    /// CPU time of everything else on this machine, in microseconds.
+    pub(crate) others: f64,
 }
 
 impl Bench {
@@ -53,17 +56,21 @@ impl Bench {
 
     /// Reads the clocks.
     pub(crate) fn moment(&self) -> Result<Moment, String> {
-        Ok(Moment { wall: Instant::now(), server: self.server.cpu()?, own: Process::own().cpu()? })
+        Ok(Moment {
+            wall: Instant::now(),
+            server: self.server.cpu()?,
+            own: Process::own().cpu()?,
+            machine: machine_busy()?,
+        })
     }
 
     /// What passed since `start`.
     pub(crate) fn since(&self, start: Moment) -> Result<Spent, String> {
         let now = self.moment()?;
-        Ok(Spent {
-            seconds: (now.wall - start.wall).as_secs_f64(),
-            server: (now.server - start.server) as f64 / 1000.0,
-            own: (now.own - start.own) as f64 / 1000.0,
-        })
+        let server = (now.server - start.server) as f64 / 1000.0;
+        let own = (now.own - start.own) as f64 / 1000.0;
+        let others = (now.machine - start.machine - server - own).max(0.0);
+        Ok(Spent { seconds: (now.wall - start.wall).as_secs_f64(), server, own, others })
     }
 
     /// The server's private memory now, in bytes.
@@ -170,6 +177,7 @@ impl Report {
         self.figure(&format!("per_second{suffix}"), count / spent.seconds);
         self.figure(&format!("server_share{suffix}"), spent.server / spent.seconds / 1e6);
         self.figure(&format!("generator_share{suffix}"), spent.own / spent.seconds / 1e6);
+        self.figure(&format!("others_share{suffix}"), spent.others / spent.seconds / 1e6);
     }
 
     /// Adds what was lost or came in the wrong order in the whole run.
