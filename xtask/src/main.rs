@@ -5,6 +5,7 @@
 
 mod check_layers;
 mod fuzz_smoke;
+mod perf;
 mod sources;
 mod step;
 mod test;
@@ -17,6 +18,7 @@ usage: cargo xtask <command> [options]
   test [--fast]   every check and every test; --fast leaves out the slow steps
   check-layers    who imports whom, against the table of the design
   fuzz-smoke      a short run of every fuzz target
+  perf            the perf laboratory: every row of the design's table, Darter and mosquitto side by side
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "test" => test::run(options),
         "check-layers" => check_layers::run(options),
         "fuzz-smoke" => fuzz_smoke::run(options),
+        "perf" => perf::run(options),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
