@@ -116,6 +116,11 @@ impl Levels {
         self.free.push(number);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     /// Appends the text of a label in use.
     pub(super) fn push_text(&self, label: Label, out: &mut Vec<u8>) {
         if let Some(number) = label.number() {
@@ -174,7 +179,7 @@ mod tests {
         assert_eq!(levels.find(level), Some(first));
         levels.release(first);
         assert_eq!(levels.find(level), None);
-        assert!(levels.numbers.is_empty());
+        assert!(levels.is_empty());
         let other = levels.acquire(b"another level, also a long one");
         assert_eq!(text(&levels, other), "another level, also a long one");
         assert_eq!(levels.texts.len(), 1, "the number is used again");

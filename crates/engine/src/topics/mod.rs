@@ -14,6 +14,8 @@ mod retained;
 mod scan;
 mod subscribers;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 pub use matching::Matches;
 pub use retained::RetainedTree;

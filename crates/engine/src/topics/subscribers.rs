@@ -63,6 +63,11 @@ impl Lists {
         Lists { hasher: Hasher::new(seed), lists: Slab::new() }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+
     #[inline]
     pub(super) fn slice<'a>(&'a self, subscribers: &'a Subscribers) -> &'a [Subscriber] {
         match subscribers {

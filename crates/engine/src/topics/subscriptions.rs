@@ -198,6 +198,13 @@ impl SubscriptionTree {
         true
     }
 
+    #[cfg(test)]
+    pub(super) fn has_only_its_root(&self) -> bool {
+        let Self { levels, nodes, free, children, lists, extras, subscriptions, .. } = self;
+        let nothing_out_of_line = levels.is_empty() && lists.is_empty() && extras.is_empty();
+        nodes.len() == free.len() + 1 && children.is_empty() && nothing_out_of_line && *subscriptions == 0
+    }
+
     /// The child of a node, wildcards included.
     fn child(&self, parent: u32, label: Label) -> Option<u32> {
         let node = &self.nodes[parent as usize];
