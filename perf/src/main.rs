@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod copier;
 mod latency;
 mod probe;
 mod scenario;
@@ -25,6 +26,9 @@ use probe::Process;
 const USAGE: &str = "\
 usage: darter-perf --scenario NAME --address IP:PORT --pid PID [--seconds S] [--divide N] [--core N]
        darter-perf --list
+       darter-perf --kernel-limit
+
+  --kernel-limit  be the server that only copies bytes, and print its address
 
   --pid      the server's process, whose CPU time and memory are measured
   --seconds  length of a timed phase (2)
@@ -40,7 +44,15 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match run(&arguments) {
+    let outcome = match arguments.as_slice() {
+        [only] if only == "--kernel-limit" => {
+            probe::raise_file_limit();
+            copier::serve(|address| println!("{}", serde_json::json!({ "mqtt": [address.to_string()] })))
+                .map(|()| String::new())
+        }
+        _ => run(&arguments),
+    };
+    match outcome {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::wire::{self, Packet};
@@ -16,8 +16,13 @@ const GATHER: usize = 8 * 1024;
 /// How much of such a packet is kept; enough for topic and stamp.
 const KEPT: usize = 256;
 
+/// The listening socket among the events.
+const DOOR: Token = Token(usize::MAX);
+
 /// Receives what the connections of a swarm bring.
 pub(crate) trait Listener {
+    /// Whether it wants long packets whole, and not only their beginning.
+    const WHOLE: bool = false;
     /// A connection has brought bytes; its packets follow.
     fn readable(&mut self) {}
     /// One control packet came on connection `link`; answers are appended to `out`.
@@ -66,6 +71,7 @@ pub(crate) struct Swarm {
     outbox: Outbox,
     buffer: Vec<u8>,
     closed: usize,
+    listener: Option<TcpListener>,
 }
 
 struct Link {
@@ -85,12 +91,36 @@ impl Swarm {
             outbox: Outbox::default(),
             buffer: vec![0; READ_BUFFER],
             closed: 0,
+            listener: None,
         })
     }
 
     /// Starts a connection and returns its number; numbers count up from 0.
     pub(crate) fn open(&mut self, address: SocketAddr) -> io::Result<usize> {
-        let mut stream = TcpStream::connect(address)?;
+        self.adopt(TcpStream::connect(address)?)
+    }
+
+    /// Lets others connect, on a free port of this computer; their numbers count on like all others.
+    pub(crate) fn listen(&mut self) -> io::Result<SocketAddr> {
+        let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        self.poll.registry().register(&mut listener, DOOR, Interest::READABLE)?;
+        let address = listener.local_addr()?;
+        self.listener = Some(listener);
+        Ok(address)
+    }
+
+    fn admit(&mut self) -> io::Result<()> {
+        while let Some(listener) = &self.listener {
+            match listener.accept() {
+                Ok((stream, _)) => drop(self.adopt(stream)?),
+                Err(error) if is_patience(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, mut stream: TcpStream) -> io::Result<usize> {
         let link = self.links.len();
         self.poll.registry().register(&mut stream, Token(link), Interest::READABLE | Interest::WRITABLE)?;
         // Loopback connects at once, but the option may still be refused while the handshake runs.
@@ -127,6 +157,10 @@ impl Swarm {
             return Err(error);
         }
         for event in &events {
+            if event.token() == DOOR {
+                self.admit()?;
+                continue;
+            }
             let Token(link) = event.token();
             if event.is_writable() && !self.outbox.queues[link].bytes.is_empty() {
                 self.outbox.to(link);
@@ -164,7 +198,7 @@ impl Swarm {
         }
     }
 
-    fn read(&mut self, link: usize, listener: &mut impl Listener) {
+    fn read<L: Listener>(&mut self, link: usize, listener: &mut L) {
         loop {
             let Some(stream) = &mut self.links[link].stream else { return };
             match stream.read(&mut self.buffer) {
@@ -176,7 +210,8 @@ impl Swarm {
                 Ok(count) => {
                     listener.readable();
                     let bytes = &self.buffer[..count];
-                    self.links[link].accept(bytes, |packet| listener.packet(link, packet, &mut self.outbox));
+                    let deliver = |packet: Packet<'_>| listener.packet(link, packet, &mut self.outbox);
+                    self.links[link].accept(bytes, L::WHOLE, deliver);
                     // A short read of a stream socket has emptied it; the next edge will be reported.
                     if count < self.buffer.len() {
                         return;
@@ -200,7 +235,7 @@ fn is_patience(error: &io::Error) -> bool {
 
 impl Link {
     /// Cuts bytes into packets; an unfinished one waits in `partial`.
-    fn accept(&mut self, mut bytes: &[u8], mut deliver: impl FnMut(Packet<'_>)) {
+    fn accept(&mut self, mut bytes: &[u8], whole: bool, mut deliver: impl FnMut(Packet<'_>)) {
         if self.skip > 0 {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -215,12 +250,12 @@ impl Link {
         }
         if self.partial.is_empty() {
             let used = self.cut(bytes, &mut deliver);
-            self.keep(&bytes[used..]);
+            self.keep(&bytes[used..], whole);
         } else {
             let mut gathered = std::mem::take(&mut self.partial);
             gathered.extend_from_slice(bytes);
             let used = self.cut(&gathered, &mut deliver);
-            self.keep(&gathered[used..]);
+            self.keep(&gathered[used..], whole);
         }
     }
 
@@ -237,10 +272,10 @@ impl Link {
     }
 
     /// Keeps an unfinished packet, or only the beginning of a long one.
-    fn keep(&mut self, rest: &[u8]) {
+    fn keep(&mut self, rest: &[u8], whole: bool) {
         let long = wire::header(rest)
             .map(|(_, head, length)| head + length)
-            .filter(|total| *total > GATHER && rest.len() >= KEPT);
+            .filter(|total| !whole && *total > GATHER && rest.len() >= KEPT);
         match long {
             Some(total) => {
                 self.skip = total - rest.len();
@@ -256,11 +291,11 @@ mod tests {
     use super::*;
     use crate::wire::{Delivery, Stamp, Template};
 
-    fn cut_in_pieces(bytes: &[u8], piece: usize) -> Vec<u64> {
+    fn cut_in_pieces(bytes: &[u8], piece: usize, whole: bool) -> Vec<u64> {
         let mut link = Link { stream: None, partial: Vec::new(), skip: 0 };
         let mut sequences = Vec::new();
         for part in bytes.chunks(piece) {
-            link.accept(part, |packet| {
+            link.accept(part, whole, |packet| {
                 let (_, _, payload) = packet.publish().unwrap();
                 sequences.push(Stamp::read(payload).unwrap().sequence);
             });
@@ -279,7 +314,9 @@ mod tests {
             template.append(Stamp { publisher: 0, sequence, sent: 0 }, &mut bytes);
         }
         for piece in [1, 7, 85, 4096, 65_536, bytes.len()] {
-            assert_eq!(cut_in_pieces(&bytes, piece), [0, 1, 2, 3, 4, 5], "pieces of {piece}");
+            for whole in [false, true] {
+                assert_eq!(cut_in_pieces(&bytes, piece, whole), [0, 1, 2, 3, 4, 5], "pieces of {piece}");
+            }
         }
     }
 }

@@ -8,6 +8,11 @@ pub(crate) const PUBREL: u8 = 6;
 pub(crate) const PUBCOMP: u8 = 7;
 pub(crate) const CONNACK: u8 = 2;
 pub(crate) const SUBACK: u8 = 9;
+pub(crate) const CONNECT: u8 = 1;
+pub(crate) const SUBSCRIBE: u8 = 8;
+
+/// A CONNACK without a session present.
+pub(crate) const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
 
 /// Keep alive of every connection, in seconds: longer than any scenario, so no PINGREQ disturbs the figures.
 const KEEP_ALIVE: u16 = 600;
@@ -117,6 +122,22 @@ pub(crate) fn subscribe(identifier: u16, filters: &[String], qos: u8, out: &mut 
         string(filter, out);
         out.push(qos);
     }
+}
+
+/// Appends a SUBACK that grants so many filters QoS 0.
+pub(crate) fn subscribed(identifier: &[u8], granted: usize, out: &mut Vec<u8>) {
+    out.push(0x90);
+    remaining_length(2 + granted, out);
+    out.extend_from_slice(identifier);
+    out.resize(out.len() + granted, 0);
+}
+
+/// Appends a packet as it came.
+#[inline]
+pub(crate) fn copy(packet: Packet<'_>, out: &mut Vec<u8>) {
+    out.push(packet.first);
+    remaining_length(packet.body.len(), out);
+    out.extend_from_slice(packet.body);
 }
 
 /// Appends an acknowledgement of the given kind.

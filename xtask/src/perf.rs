@@ -16,7 +16,8 @@ use server::Kind;
 const USAGE: &str = "\
 usage: cargo xtask perf [options]
 
-  --against mosquitto   measure mosquitto beside Darter, run by run
+  --against SERVER      measure another server beside Darter, run by run: mosquitto, or kernel-limit, which only
+                        copies bytes and is as cheap as this machine allows; may be given twice
   --no-darter           leave Darter out
   --runs N              runs of each scenario (5; with --quick 1)
   --scenario NAME ...   only these scenarios
@@ -81,6 +82,7 @@ impl Options {
             match option.as_str() {
                 "--against" => match value() {
                     "mosquitto" => parsed.servers.push(Kind::Mosquitto),
+                    "kernel-limit" => parsed.servers.push(Kind::KernelLimit),
                     other => return Err(format!("cannot measure against {other:?}\n\n{USAGE}")),
                 },
                 "--no-darter" => parsed.servers.retain(|kind| *kind != Kind::Darter),

@@ -61,7 +61,7 @@ impl Laboratory {
             return Err(format!("no scenario is called {unknown:?}"));
         }
         let pairs = runs.iter().flat_map(|run| servers.iter().map(|kind| (*run, *kind)));
-        Ok(pairs.filter(|(run, kind)| run.shards.is_none() || *kind == Kind::Darter).collect())
+        Ok(pairs.filter(|(run, kind)| can_play(*kind, *run)).collect())
     }
 
     /// Plays every run once; a run that fails is noted and the round goes on.
@@ -153,6 +153,28 @@ impl Laboratory {
             }
         }
         complaints
+    }
+}
+
+/// Shards are Darter's alone, and the server that only copies has nothing but QoS 0 and exact topics.
+fn can_play(kind: Kind, run: Run) -> bool {
+    const COPIED: [&str; 11] = [
+        "p2p-w1",
+        "p2p-w10",
+        "p2p-w100",
+        "fan-out-w1",
+        "fan-out-w10",
+        "fan-in-1",
+        "fan-in-5",
+        "large",
+        "connect",
+        "idle",
+        "paced",
+    ];
+    match kind {
+        Kind::Darter => true,
+        Kind::Mosquitto => run.shards.is_none(),
+        Kind::KernelLimit => run.shards.is_none() && COPIED.contains(&run.scenario),
     }
 }
 

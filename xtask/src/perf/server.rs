@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Darter,
     /// mosquitto, as installed on this machine.
     Mosquitto,
+    /// The generator's own server that only copies bytes: what the kernel leaves nobody any choice about.
+    KernelLimit,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
         match self {
             Self::Darter => "Darter",
             Self::Mosquitto => "mosquitto",
+            Self::KernelLimit => "kernel limit",
         }
     }
 }
@@ -73,6 +76,7 @@ impl Server {
         match launch.kind {
             Kind::Darter => start_darter(launch),
             Kind::Mosquitto => start_mosquitto(launch),
+            Kind::KernelLimit => start_kernel_limit(launch),
         }
     }
 
@@ -115,11 +119,22 @@ fn start_darter(launch: &Launch<'_>) -> Result<Server, String> {
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
-    ready(child, None, |line| {
-        let value: Value = serde_json::from_str(line).ok()?;
-        let addresses = value.get("mqtt")?.as_array()?;
-        addresses.iter().filter_map(|address| address.as_str()?.parse().ok()).find(SocketAddr::is_ipv4)
-    })
+    ready(child, None, announced)
+}
+
+fn start_kernel_limit(launch: &Launch<'_>) -> Result<Server, String> {
+    let binary = launch.binaries.join("darter-perf");
+    let mut command = bounded(&binary, Some(launch.cores), launch.nice);
+    command.arg("--kernel-limit").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+    ready(child, None, announced)
+}
+
+/// The IPv4 address in a line like `{"mqtt":["127.0.0.1:1883"]}`.
+fn announced(line: &str) -> Option<SocketAddr> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    let addresses = value.get("mqtt")?.as_array()?;
+    addresses.iter().filter_map(|address| address.as_str()?.parse().ok()).find(SocketAddr::is_ipv4)
 }
 
 fn start_mosquitto(launch: &Launch<'_>) -> Result<Server, String> {
