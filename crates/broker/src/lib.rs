@@ -1,1 +1,23 @@
 //! The embeddable MQTT server: listeners, shards, authentication and status topics.
+//!
+//! ```no_run
+//! use darter_broker::{Broker, Options};
+//!
+//! let broker = Broker::start(Options::default())?;
+//! println!("listening on {:?}", broker.addresses());
+//! broker.shutdown();
+//! # Ok::<(), darter_broker::StartError>(())
+//! ```
+
+pub mod auth;
+mod broker;
+mod conn;
+mod driver;
+pub mod event;
+mod inbox;
+mod options;
+mod status;
+
+pub use broker::{Broker, StartError};
+pub use options::Options;
+pub use status::Status;

@@ -1,1 +1,42 @@
 //! The server's brain without IO: sessions, routing, retained messages, shared subscriptions, wills and limits.
+//!
+//! One [`Shard`] serves the clients of one thread. It reads no clock, opens no socket and writes no file: a driver hands
+//! in `now` and bytes, and takes out bytes for each connection, changes to be stored, and [`Effect`]s.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod connect;
+mod counters;
+mod effect;
+mod event;
+mod groups;
+mod held;
+mod incoming;
+mod lifecycle;
+mod limits;
+mod link;
+mod outbox;
+mod output;
+mod peer;
+mod queue;
+mod routing;
+mod session;
+mod shard;
+mod subscribe;
+mod template;
+mod timers;
+pub mod topics;
+mod wheel;
+
+pub use connect::Verdict;
+pub use counters::{Counters, Drops};
+pub use effect::{Effect, LinkId};
+pub use event::{DropReason, Ending, Event};
+pub use groups::Member;
+pub use limits::Limits;
+pub use output::Output;
+pub use peer::{DirectTo, PeerItem, Publication};
+pub use shard::{Place, Shard};

@@ -1,0 +1,152 @@
+//! Starting and stopping a server.
+
+use crate::driver::{Driver, WAKER};
+use crate::inbox::{Inbox, Item};
+use crate::options::Options;
+use crate::status::{ShardStatus, Status, StatusTopics};
+use darter_codec::{Message, ReasonCode};
+use darter_engine::{Place, Shard};
+use darter_net::{BindError, Listener};
+use darter_store::MemoryStore;
+use mio::Poll;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+use thiserror::Error;
+
+/// A running server. Dropping it stops it as [`shutdown`](Self::shutdown) does.
+#[derive(Debug)]
+pub struct Broker {
+    addresses: Vec<SocketAddr>,
+    inboxes: Vec<Inbox>,
+    status: Vec<Arc<ShardStatus>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system gave no poller, thread or socket.
+    #[error("the system refuses what the server needs to start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Broker {
+    /// Opens the listeners and starts the threads. Clients are served when it returns.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the system has no resources left.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let listeners = bind(&options)?;
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let shards = options.shard_count();
+        let status: Vec<_> = (0..shards).map(|_| Arc::new(ShardStatus::default())).collect();
+        let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<_>, _>>()?;
+        let mut inboxes = Vec::new();
+        for poll in &polls {
+            inboxes.push(Inbox::new(mio::Waker::new(poll.registry(), WAKER)?));
+        }
+        let key = RandomState::new().hash_one(std::process::id());
+        let started = Instant::now();
+        let mut threads = Vec::new();
+        for (poll, index) in polls.into_iter().zip(0..) {
+            let place = Place { index, shards, key };
+            let topics = (index == 0 && !options.status_interval.is_zero())
+                .then(|| StatusTopics::new(status.clone(), options.status_interval));
+            let driver = Driver {
+                index,
+                poll,
+                shard: Shard::new(place, options.limits.clone(), RandomState::new().hash_one(index), 0),
+                store: Box::new(MemoryStore::new()),
+                listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
+                inboxes: inboxes.clone(),
+                authenticator: options.authenticator.clone(),
+                status: status[usize::from(index)].clone(),
+                topics,
+                started,
+            };
+            threads.push(spawn(index, driver)?);
+        }
+        Ok(Self { addresses, inboxes, status, threads })
+    }
+
+    /// The addresses it listens on, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The server's numbers, summed over its shards.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.status)
+    }
+
+    /// Publishes a message of the server itself.
+    pub fn publish(&self, message: Message) {
+        if let Some(inbox) = self.inboxes.first() {
+            inbox.send(&mut vec![Item::Publish(message)]);
+        }
+    }
+
+    /// Disconnects every client, version 5 clients with reason 0x8B (Server shutting down), and ends the threads.
+    pub fn shutdown(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Shutdown { reason: ReasonCode::ServerShuttingDown }]);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a shard's thread ended by a panic");
+            }
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn(index: u8, driver: Driver) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("darter-shard-{index}")).spawn(move || {
+        if let Err(error) = driver.run() {
+            tracing::error!(%error, "a shard cannot go on");
+        }
+    })
+}
+
+/// Opens every address; those with port 0 share the first port that the system gave.
+fn bind(options: &Options) -> Result<Vec<Listener>, StartError> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    let mut chosen = 0;
+    for address in &options.listen {
+        let mut wanted = *address;
+        if wanted.port() == 0 {
+            wanted.set_port(chosen);
+        }
+        match Listener::bind(wanted) {
+            Ok(listener) => {
+                if address.port() == 0 {
+                    chosen = listener.address().port();
+                }
+                listeners.push(listener);
+            }
+            Err(BindError::NotHere(_) | BindError::Other { .. }) if options.optional.contains(&address.ip()) => {
+                tracing::debug!(%wanted, "not listening there: this computer does not have the address");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(listeners)
+}

@@ -1,0 +1,453 @@
+//! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
+
+use crate::auth::Authenticator;
+use crate::conn::{Conn, ReadOutcome};
+use crate::event;
+use crate::inbox::{Inbox, Item};
+use crate::status::{ShardStatus, StatusTopics};
+use bytes::Bytes;
+use darter_codec::record::Change;
+use darter_codec::ReasonCode;
+use darter_engine::{Effect, LinkId, Shard};
+use darter_net::{Listener, Stream};
+use darter_store::{Answer, Store};
+use mio::{Events, Poll, Token};
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Tokens: the slots of connections from 0 on, then connections on their way out, then the listeners, then the waker.
+const LINGERING: usize = 1 << 40;
+const LISTENERS: usize = 1 << 41;
+pub(crate) const WAKER: Token = Token(1 << 42);
+
+/// Bytes read from one socket at once; a turn reads at most `READS` times from one connection.
+const READ_BUFFER: usize = 64 * 1024;
+const READS: usize = 4;
+/// Connections accepted in one turn of each listener.
+const ACCEPTS: usize = 256;
+/// How long a closed connection may take to read its last bytes, in milliseconds.
+const LINGER: u64 = 2_000;
+/// How long nothing is accepted when the system has no more files for it, in milliseconds.
+const ACCEPT_PAUSE: u64 = 100;
+
+/// What a shard's thread starts with.
+pub(crate) struct Driver {
+    pub(crate) index: u8,
+    pub(crate) poll: Poll,
+    pub(crate) shard: Shard,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) status: Arc<ShardStatus>,
+    pub(crate) topics: Option<StatusTopics>,
+    pub(crate) started: Instant,
+}
+
+/// The thread's own state while it runs.
+struct Running {
+    driver: Driver,
+    now: u64,
+    conns: Vec<Option<Conn>>,
+    buffer: Vec<u8>,
+    /// Connections to read from again although nothing new was reported.
+    ready: VecDeque<LinkId>,
+    lingering: slab::Slab<Lingering>,
+    outgoing: Vec<Vec<Item>>,
+    changes: Vec<Change>,
+    accept_after: Option<u64>,
+    stopping: bool,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
+
+/// A connection that the server has ended: what it still had to say is written, what arrives is thrown away.
+struct Lingering {
+    stream: Stream,
+    rest: Vec<u8>,
+    until: u64,
+}
+
+impl Driver {
+    /// Serves until it is told to stop.
+    pub(crate) fn run(self) -> io::Result<()> {
+        let shards = self.inboxes.len();
+        let mut running = Running {
+            now: 0,
+            conns: Vec::new(),
+            buffer: vec![0; READ_BUFFER],
+            ready: VecDeque::new(),
+            lingering: slab::Slab::new(),
+            outgoing: (0..shards).map(|_| Vec::new()).collect(),
+            changes: Vec::new(),
+            accept_after: None,
+            stopping: false,
+            bytes_received: 0,
+            bytes_sent: 0,
+            driver: self,
+        };
+        for (index, listener) in running.driver.listeners.iter_mut().enumerate() {
+            listener.register(running.driver.poll.registry(), Token(LISTENERS + index))?;
+        }
+        running.serve()
+    }
+}
+
+impl Running {
+    fn serve(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            match self.driver.poll.poll(&mut events, self.timeout()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            self.read_clock();
+            for _ in 0..self.ready.len() {
+                if let Some(id) = self.ready.pop_front() {
+                    self.read(id);
+                }
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => self.read_inbox(),
+                    Token(token) if token >= LISTENERS => self.accept(token - LISTENERS),
+                    Token(token) if token >= LINGERING => self.linger(token - LINGERING),
+                    Token(slot) => self.conn_event(slot, event),
+                }
+                self.write_pressing();
+            }
+            self.on_time();
+            self.finish_turn();
+            if self.stopping {
+                self.settle();
+                return Ok(());
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let lingering = (!self.lingering.is_empty()).then_some(self.now + LINGER / 2);
+        let topics = self.driver.topics.as_ref().map(StatusTopics::next);
+        let next = [self.driver.shard.next_timeout(), lingering, self.accept_after, topics].into_iter().flatten().min()?;
+        let elapsed = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(Duration::from_millis(next.saturating_sub(elapsed)))
+    }
+
+    fn read_clock(&mut self) {
+        // Milliseconds since the start, from 1 on: 0 stays "never".
+        self.now = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+    }
+
+    fn accept(&mut self, listener: usize) {
+        for _ in 0..ACCEPTS {
+            let Some(listener) = self.driver.listeners.get(listener) else { return };
+            match listener.accept() {
+                Ok((stream, address)) => self.add(stream, address, Vec::new()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    event::AcceptFailed { error: &error }.emit();
+                    self.accept_after = Some(self.now + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+        // More may wait; the listener is edge-triggered.
+        self.accept_after = Some(self.now);
+    }
+
+    fn add(&mut self, mut stream: Stream, address: SocketAddr, input: Vec<u8>) {
+        let link = self.driver.shard.accept(self.now);
+        let slot = link.slot as usize;
+        if let Err(error) = stream.register(self.driver.poll.registry(), Token(slot)) {
+            event::AcceptFailed { error: &error }.emit();
+            self.driver.shard.lost(self.now, link);
+            return;
+        }
+        if self.conns.len() <= slot {
+            self.conns.resize_with(slot + 1, || None);
+        }
+        let has_input = !input.is_empty();
+        let mut conn = Conn::new(stream, address, link);
+        conn.input = input;
+        self.conns[slot] = Some(conn);
+        if has_input {
+            self.resume(link);
+            // What arrived while the socket was between two pollers is not reported again.
+            self.ready.push_back(link);
+        }
+    }
+
+    fn conn_event(&mut self, slot: usize, event: &mio::event::Event) {
+        let Some(Some(conn)) = self.conns.get_mut(slot) else { return };
+        let link = conn.link;
+        conn.ending |= event.is_read_closed() || event.is_error();
+        if event.is_writable() && conn.blocked {
+            conn.blocked = false;
+            self.write(link);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(link);
+        }
+    }
+
+    fn conn(&mut self, id: LinkId) -> Option<&mut Conn> {
+        self.conns.get_mut(id.slot as usize)?.as_mut().filter(|conn| conn.link == id)
+    }
+
+    fn read(&mut self, id: LinkId) {
+        for _ in 0..READS {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let more = self.read_once(id, &mut buffer);
+            self.buffer = buffer;
+            if !more {
+                return;
+            }
+        }
+        self.ready.push_back(id);
+    }
+
+    /// Reads once and hands the bytes to the engine. True when reading again may bring more.
+    fn read_once(&mut self, id: LinkId, buffer: &mut [u8]) -> bool {
+        if self.driver.shard.is_paused(id) {
+            if let Some(conn) = self.conn(id) {
+                conn.paused = true;
+            }
+            return false;
+        }
+        let now = self.now;
+        let Some(conn) = self.conn(id) else { return false };
+        let (count, more) = match conn.read(buffer) {
+            ReadOutcome::Bytes { count, more } => (count, more),
+            ReadOutcome::Empty => return false,
+            ReadOutcome::Over => {
+                self.driver.shard.lost(now, id);
+                return false;
+            }
+        };
+        self.bytes_received += count as u64;
+        let Some(conn) = self.conn(id) else { return false };
+        if conn.input.is_empty() {
+            let consumed = self.driver.shard.receive(now, id, &buffer[..count], None);
+            if consumed < count
+                && let Some(conn) = self.conn(id)
+            {
+                conn.keep(&buffer[consumed..count]);
+            }
+        } else {
+            conn.input.extend_from_slice(&buffer[..count]);
+            self.resume(id);
+        }
+        more
+    }
+
+    /// Hands in the bytes that a connection kept.
+    fn resume(&mut self, id: LinkId) {
+        let now = self.now;
+        let Some(bytes) = self.conn(id).and_then(Conn::take_input) else { return };
+        let consumed = self.driver.shard.receive(now, id, &bytes, Some(&bytes));
+        if consumed < bytes.len()
+            && let Some(conn) = self.conn(id)
+        {
+            let rest: Bytes = bytes.slice(consumed..);
+            conn.keep(&rest);
+        }
+    }
+
+    fn write(&mut self, id: LinkId) {
+        let Some(Some(conn)) = self.conns.get_mut(id.slot as usize) else { return };
+        if conn.blocked || conn.link != id {
+            return;
+        }
+        let Some(output) = self.driver.shard.output(id) else { return };
+        match conn.write(output) {
+            Ok(count) => {
+                self.bytes_sent += count as u64;
+                self.driver.shard.written(self.now, id);
+                if conn.paused && !self.driver.shard.is_paused(id) {
+                    conn.paused = false;
+                    self.ready.push_back(id);
+                }
+            }
+            Err(_) => self.driver.shard.lost(self.now, id),
+        }
+    }
+
+    fn write_pressing(&mut self) {
+        while let Some(id) = self.driver.shard.poll_pressing() {
+            self.write(id);
+        }
+    }
+
+    fn on_time(&mut self) {
+        if self.driver.shard.next_timeout().is_some_and(|at| at <= self.now) {
+            self.driver.shard.handle_timeout(self.now);
+        }
+        if self.accept_after.is_some_and(|at| at <= self.now) {
+            self.accept_after = None;
+            for listener in 0..self.driver.listeners.len() {
+                self.accept(listener);
+            }
+        }
+        if !self.lingering.is_empty() {
+            let now = self.now;
+            self.lingering.retain(|_, one| one.until > now);
+        }
+        if let Some(topics) = &mut self.driver.topics {
+            let shard = &mut self.driver.shard;
+            topics.publish_due(self.now, |now, message| shard.publish_message(now, message));
+        }
+    }
+
+    /// Stores, releases, sends and writes until nothing is left to do.
+    fn finish_turn(&mut self) {
+        loop {
+            self.settle();
+            let mut any = false;
+            while let Some(id) = self.driver.shard.poll_dirty() {
+                any = true;
+                self.write(id);
+            }
+            if !any {
+                break;
+            }
+        }
+        for (shard, items) in self.outgoing.iter_mut().enumerate() {
+            self.driver.inboxes[shard].send(items);
+        }
+        self.driver.shard.finish_turn();
+        self.driver.status.report(self.driver.shard.counters(), self.bytes_received, self.bytes_sent);
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let mut any = false;
+            if let Some(batch) = self.driver.shard.take_batch(&mut self.changes) {
+                self.driver.store.submit(batch, &mut self.changes);
+            }
+            while let Some(answer) = self.driver.store.poll() {
+                any = true;
+                match answer {
+                    Answer::Committed(batch) => self.driver.shard.handle_committed(self.now, batch),
+                    Answer::Loaded { session, rows, through } => {
+                        self.driver.shard.handle_loaded(self.now, session, rows, through);
+                    }
+                }
+            }
+            while let Some(effect) = self.driver.shard.poll_effect() {
+                any = true;
+                self.perform(effect);
+            }
+            if !any {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Authenticate { link, connect } => {
+                let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
+                let verdict = self.driver.authenticator.verdict(&connect, address);
+                self.driver.shard.handle_verdict(self.now, link, connect, verdict);
+            }
+            Effect::Move { link, shard } => self.move_socket(link, shard),
+            Effect::Resume { link } => self.resume(link),
+            Effect::Close { link, last } => self.close(link, last),
+            Effect::Load { session, from, limit } => self.driver.store.load(session, from, limit),
+            Effect::Peer { shard, item } => {
+                self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
+            }
+            Effect::Event(event) => {
+                let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
+                event::emit(&event, address);
+            }
+        }
+    }
+
+    fn move_socket(&mut self, link: LinkId, shard: u8) {
+        let Some(mut conn) = self.take_conn(link) else { return };
+        if conn.stream.deregister(self.driver.poll.registry()).is_ok() {
+            let item = Item::Socket { stream: conn.stream, address: conn.address, input: conn.input };
+            self.outgoing[usize::from(shard)].push(item);
+        }
+    }
+
+    fn take_conn(&mut self, link: LinkId) -> Option<Conn> {
+        self.conns.get_mut(link.slot as usize)?.take_if(|conn| conn.link == link)
+    }
+
+    fn close(&mut self, link: LinkId, last: Vec<u8>) {
+        let Some(mut conn) = self.take_conn(link) else { return };
+        if last.is_empty() {
+            return;
+        }
+        // Closing now could destroy the last bytes, if the client has sent something that was not read.
+        let registry = self.driver.poll.registry();
+        let entry = self.lingering.vacant_entry();
+        if conn.stream.deregister(registry).is_err() {
+            return;
+        }
+        if conn.stream.register(registry, Token(LINGERING + entry.key())).is_err() {
+            return;
+        }
+        let key = entry.key();
+        entry.insert(Lingering { stream: conn.stream, rest: last, until: self.now + LINGER });
+        self.linger(key);
+    }
+
+    fn linger(&mut self, key: usize) {
+        let Some(one) = self.lingering.get_mut(key) else { return };
+        while !one.rest.is_empty() {
+            match one.stream.write(&one.rest) {
+                Ok(count) if count > 0 => {
+                    self.bytes_sent += count as u64;
+                    one.rest.drain(..count);
+                    if one.rest.is_empty() {
+                        let _ = one.stream.shut_write();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                _ => {
+                    self.lingering.remove(key);
+                    return;
+                }
+            }
+        }
+        for _ in 0..READS {
+            match one.stream.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => break,
+            }
+        }
+        self.lingering.remove(key);
+    }
+
+    fn read_inbox(&mut self) {
+        let mut items = Vec::new();
+        self.driver.inboxes[usize::from(self.driver.index)].take(&mut items);
+        for item in items {
+            match item {
+                Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
+                Item::Socket { stream, address, input } => self.add(stream, address, input),
+                Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
+                Item::Shutdown { reason } => self.shut_down(reason),
+            }
+        }
+    }
+
+    fn shut_down(&mut self, reason: ReasonCode) {
+        self.driver.shard.close_all(self.now, reason, "the server is shutting down");
+        self.stopping = true;
+    }
+}

@@ -1,0 +1,129 @@
+//! What happens, as types: each event writes its log line in one place. The counters were moved where it happened.
+
+use darter_codec::{ReasonCode, Version};
+use darter_engine::{Ending, Event};
+use std::io;
+use std::net::SocketAddr;
+
+/// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
+pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
+    match event {
+        Event::Connected { link, client, version, clean_start, session_present, keep_alive } => ClientConnected {
+            client,
+            address: address(*link),
+            version: *version,
+            clean_start: *clean_start,
+            session_present: *session_present,
+            keep_alive: *keep_alive,
+        }
+        .emit(),
+        Event::Refused { link, client, reason, what } => {
+            ClientRefused { client: client.as_deref(), address: address(*link), reason: *reason, what }.emit();
+        }
+        Event::Disconnected { link, client, ending } => {
+            ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
+        }
+        Event::SessionEnded { client, expired } => SessionEnded { client, expired: *expired }.emit(),
+    }
+}
+
+/// A client is connected.
+struct ClientConnected<'a> {
+    client: &'a str,
+    address: Option<SocketAddr>,
+    version: Version,
+    clean_start: bool,
+    session_present: bool,
+    keep_alive: u16,
+}
+
+impl ClientConnected<'_> {
+    fn emit(&self) {
+        let session = if self.session_present { "goes on" } else { "new" };
+        tracing::info!(
+            client = ?self.client,
+            address = %Shown(self.address),
+            version = ?self.version,
+            clean = self.clean_start,
+            session,
+            keep_alive = self.keep_alive,
+            "client connected"
+        );
+    }
+}
+
+/// A CONNECT was refused, or something else came first.
+struct ClientRefused<'a> {
+    client: Option<&'a str>,
+    address: Option<SocketAddr>,
+    reason: ReasonCode,
+    what: &'a str,
+}
+
+impl ClientRefused<'_> {
+    fn emit(&self) {
+        let client = self.client.unwrap_or("");
+        tracing::warn!(?client, address = %Shown(self.address), reason = ?self.reason, "connection refused: {}", self.what);
+    }
+}
+
+/// A connection ended.
+struct ClientDisconnected<'a> {
+    client: Option<&'a str>,
+    address: Option<SocketAddr>,
+    ending: &'a Ending,
+}
+
+impl ClientDisconnected<'_> {
+    fn emit(&self) {
+        let Some(client) = self.client else { return };
+        match self.ending {
+            Ending::Client(reason) => tracing::info!(?client, ?reason, "client disconnected"),
+            Ending::Lost => tracing::info!(?client, "client gone: the connection closed without DISCONNECT"),
+            Ending::Server { reason, what } => {
+                tracing::warn!(?client, address = %Shown(self.address), ?reason, "client disconnected by the server: {what}");
+            }
+        }
+    }
+}
+
+/// A session ended.
+struct SessionEnded<'a> {
+    client: &'a str,
+    expired: bool,
+}
+
+impl SessionEnded<'_> {
+    fn emit(&self) {
+        if self.expired {
+            tracing::info!(client = ?self.client, "session expired");
+        } else {
+            tracing::debug!(client = ?self.client, "session ended");
+        }
+    }
+}
+
+/// A connection that waits cannot be accepted.
+pub(crate) struct AcceptFailed<'a> {
+    pub(crate) error: &'a io::Error,
+}
+
+impl AcceptFailed<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::error!(
+            error = %self.error,
+            "a new connection cannot be accepted; if files have run out, raise the limit (ulimit -n) before starting"
+        );
+    }
+}
+
+struct Shown(Option<SocketAddr>);
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("?"),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! CONNECT: from the first packet of a connection to its CONNACK (sections 3.1 and 3.2).
+
+use crate::effect::{Effect, LinkId};
+use darter_codec::record::Change;
+use crate::event::{Ending, Event};
+use crate::held::{Held, Release, Wait};
+use crate::link::{LinkState, NONE};
+use crate::session::{Session, Will};
+use crate::shard::Shard;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use darter_codec::frame::PacketType;
+use darter_codec::{
+    ConnAck, Connect, DecodeError, Message, Packet, Properties, Property, ReasonCode, Version, topic,
+};
+use darter_session::{IncomingAliases, OutgoingAliases};
+
+/// What an authenticator says of a CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The client is who it says; its user name, if it has one.
+    Accept {
+        /// The user the session belongs to.
+        user: Option<Arc<str>>,
+    },
+    /// The client is refused with this reason, which version 3 clients get as a return code (section 3.2.2.3).
+    Refuse(ReasonCode),
+}
+
+/// What must be remembered between the session's set-up and its CONNACK.
+struct Opened {
+    session: u32,
+    present: bool,
+    /// Something was stored that the CONNACK promises.
+    stored: bool,
+    assigned: bool,
+}
+
+impl Shard {
+    /// Takes the first packet of a connection. False when it stays unconsumed, because the socket moves.
+    pub(crate) fn handle_first_packet(&mut self, now: u64, id: LinkId, first: u8, body: &[u8]) -> bool {
+        if PacketType::of(first) != Some(PacketType::Connect) {
+            let reason = ReasonCode::ProtocolError;
+            self.refuse_silently(now, id, reason, "the first packet was not CONNECT");
+            return true;
+        }
+        let connect = match Packet::decode(Version::V311, first, &Bytes::copy_from_slice(body)) {
+            Ok(Packet::Connect(connect)) => connect,
+            Ok(_) => return true,
+            Err(error) => {
+                self.refuse_undecoded(now, id, error);
+                return true;
+            }
+        };
+        let owner = self.owner(&connect.client_id);
+        if owner != self.place.index && !connect.client_id.is_empty() {
+            if let Some(link) = self.out.link_mut(id) {
+                link.state = LinkState::Closed;
+                self.closing.push(id.slot);
+            }
+            self.out.effects.push_back(Effect::Move { link: id, shard: owner });
+            return false;
+        }
+        self.out.counters.packets_received += 1;
+        if let Some(link) = self.out.link_mut(id) {
+            link.version = connect.version;
+            link.last_seen = now;
+        }
+        if let Err((reason, what)) = self.check_connect(&connect) {
+            self.refuse(now, id, Some(&connect), reason, what);
+            return true;
+        }
+        if let Some(link) = self.out.link_mut(id) {
+            link.state = LinkState::Authenticating;
+        }
+        self.out.effects.push_back(Effect::Authenticate { link: id, connect });
+        true
+    }
+
+    fn check_connect(&self, connect: &Connect) -> Result<(), (ReasonCode, &'static str)> {
+        if connect.client_id.is_empty() && (connect.version == Version::V31 || (connect.version == Version::V311 && !connect.clean_start)) {
+            // [MQTT-3.1.3-8]; version 3.1 has no empty identifiers at all.
+            return Err((ReasonCode::ClientIdentifierNotValid, "an empty client identifier needs Clean Session"));
+        }
+        if connect.properties.authentication_method().is_some() {
+            return Err((ReasonCode::BadAuthenticationMethod, "no enhanced authentication method is configured"));
+        }
+        if let Some(will) = &connect.will {
+            if topic::check_name(&will.topic).is_err() {
+                return Err((ReasonCode::TopicNameInvalid, "the will's topic name is not valid"));
+            }
+            if will.topic.starts_with("$SYS/") {
+                return Err((ReasonCode::NotAuthorized, "the will's topic is under $SYS"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The authenticator's answer to [`Effect::Authenticate`].
+    pub fn handle_verdict(&mut self, now: u64, id: LinkId, connect: Box<Connect>, verdict: Verdict) {
+        let waiting = self.out.link_mut(id).is_some_and(|link| link.state == LinkState::Authenticating);
+        if !waiting {
+            return;
+        }
+        match verdict {
+            Verdict::Refuse(reason) => self.refuse(now, id, Some(&connect), reason, "the authenticator refused it"),
+            Verdict::Accept { user } => {
+                self.open(now, id, *connect, user);
+                self.out.effects.push_back(Effect::Resume { link: id });
+            }
+        }
+    }
+
+    fn open(&mut self, now: u64, id: LinkId, connect: Connect, user: Option<Arc<str>>) {
+        let opened = self.open_session(now, id, &connect, user);
+        let connack = self.connack(&connect, &opened);
+        self.set_up_link(id, &connect, opened.session);
+        let mut bytes = Vec::new();
+        if Packet::from(connack).encode(connect.version, &mut bytes).is_err() {
+            return;
+        }
+        self.out.counters.connected += 1;
+        self.out.counters.connections += 1;
+        let session = &self.out.sessions[opened.session as usize];
+        self.out.effects.push_back(Effect::Event(Event::Connected {
+            link: id.slot,
+            client: session.client.clone(),
+            version: connect.version,
+            clean_start: connect.clean_start,
+            session_present: opened.present,
+            keep_alive: connect.keep_alive,
+        }));
+        if opened.stored {
+            let wait = Wait::batch(self.out.batch);
+            self.out.held.push_back(Held { wait, release: Release::Open { link: id, connack: bytes } });
+        } else {
+            self.finish_open(now, id, &bytes);
+        }
+    }
+
+    /// The session's state is safe: CONNACK leaves, and messages may follow it.
+    pub(crate) fn finish_open(&mut self, now: u64, id: LinkId, connack: &[u8]) {
+        let Some(link) = self.out.link_mut(id).filter(|link| link.state == LinkState::Opening) else { return };
+        link.state = LinkState::Open;
+        let slot = link.session;
+        let due = now.max(link.last_seen) + u64::from(link.silence);
+        if link.silence > 0 {
+            self.wheel.schedule(due, id);
+        }
+        self.out.reply(id.slot, connack, None);
+        if let Some(session) = self.out.sessions.get_mut(slot as usize) {
+            session.attached = true;
+            session.queue.rewind();
+            if session.queue.next == 0 {
+                session.queue.unread = 0;
+            }
+            self.group_presence(slot, true);
+            self.pump(now, slot);
+        }
+        self.out.effects.push_back(Effect::Resume { link: id });
+    }
+
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, user: Option<Arc<str>>) -> Opened {
+        let assigned = connect.client_id.is_empty();
+        let client: Arc<str> = if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
+        let expiry = self.session_expiry(connect);
+        let mut stored = false;
+        let mut existing = self.by_client.get(&client).copied();
+        if let Some(slot) = existing {
+            self.take_over(now, slot, connect.clean_start);
+            existing = self.by_client.get(&client).copied();
+        }
+        if connect.clean_start
+            && let Some(slot) = existing.take()
+        {
+            stored |= self.out.sessions[slot as usize].is_durable();
+            self.end_session(now, slot, false);
+        }
+        let present = existing.is_some();
+        let slot = existing.unwrap_or_else(|| self.create_session(client, expiry));
+        let session = &mut self.out.sessions[slot as usize];
+        if expiry > 0 && (!present || session.expiry != expiry) {
+            stored = true;
+            let (number, client) = (session.number, session.client.clone());
+            self.out.persist.push(Change::Session { session: number, client, expiry });
+        }
+        session.expiry = expiry;
+        session.user = user;
+        session.link = id.slot;
+        session.will = connect.will.as_ref().map(|will| Box::new(self::will(will)));
+        if let Some(will) = &session.will {
+            let (message, delay) = (will.message.clone(), will.delay);
+            self.out.persist.push(Change::Will { session: session.number, message, delay });
+        }
+        Opened { session: slot, present, stored, assigned }
+    }
+
+    /// Ends the connection that an existing session has [MQTT-3.1.4-3].
+    fn take_over(&mut self, now: u64, slot: u32, clean: bool) {
+        let session = &mut self.out.sessions[slot as usize];
+        if !clean && session.will.as_ref().is_some_and(|will| will.delay > 0) {
+            // The session goes on before its will delay has passed [MQTT-3.1.3-9].
+            session.will = None;
+            let number = session.number;
+            self.out.persist.push(Change::WillCleared { session: number });
+        }
+        let session = &mut self.out.sessions[slot as usize];
+        if session.link != NONE {
+            let link = session.link;
+            if !clean && session.expiry == 0 {
+                // Version 5: the old connection's session would end with it, yet the new one continues it.
+                session.expiry = 1;
+            }
+            let what = "another connection uses this client identifier";
+            self.close(now, link, Ending::Server { reason: ReasonCode::SessionTakenOver, what });
+        }
+    }
+
+    fn create_session(&mut self, client: Arc<str>, expiry: u32) -> u32 {
+        let number = self.next_session;
+        self.next_session += 1;
+        let slot = self.out.sessions.insert(Session::new(number, client.clone(), expiry));
+        let slot = u32::try_from(slot).unwrap_or(NONE);
+        self.by_client.insert(client, slot);
+        let counters = &mut self.out.counters;
+        counters.sessions_most = counters.sessions_most.max(self.out.sessions.len() as u64);
+        slot
+    }
+
+    fn set_up_link(&mut self, id: LinkId, connect: &Connect, session: u32) {
+        let limits = &self.out.limits;
+        let (inflight, alias_maximum) = (limits.inflight, limits.topic_alias_maximum);
+        let keep_alive = self.keep_alive(connect);
+        let Some(link) = self.out.link_mut(id) else { return };
+        link.session = session;
+        link.state = LinkState::Opening;
+        // One and a half times the keep alive [MQTT-3.1.2-22].
+        link.silence = u32::from(keep_alive) * 1500;
+        let properties = &connect.properties;
+        link.sent_most = properties.receive_maximum().unwrap_or(u16::MAX).min(inflight);
+        link.packet_most = properties.maximum_packet_size().unwrap_or(u32::MAX);
+        link.problem_information = properties.request_problem_information().unwrap_or(true);
+        if connect.version == Version::V5 {
+            link.incoming_aliases = (alias_maximum > 0).then(|| Box::new(IncomingAliases::new(alias_maximum)));
+            let theirs = properties.topic_alias_maximum().unwrap_or(0);
+            link.outgoing_aliases = (theirs > 0).then(|| Box::new(OutgoingAliases::new(theirs)));
+        }
+    }
+
+    fn connack(&self, connect: &Connect, opened: &Opened) -> ConnAck {
+        let mut properties = Properties::default();
+        if connect.version == Version::V5 {
+            let limits = &self.out.limits;
+            let session = &self.out.sessions[opened.session as usize];
+            if connect.properties.session_expiry_interval().unwrap_or(0) != session.expiry {
+                properties.push(Property::SessionExpiryInterval(session.expiry));
+            }
+            properties.push(Property::ReceiveMaximum(limits.receive_maximum));
+            properties.push(Property::MaximumPacketSize(u32::try_from(limits.packet_size).unwrap_or(u32::MAX)));
+            if opened.assigned {
+                properties.push(Property::AssignedClientIdentifier((&*session.client).into()));
+            }
+            if limits.topic_alias_maximum > 0 {
+                properties.push(Property::TopicAliasMaximum(limits.topic_alias_maximum));
+            }
+            if self.keep_alive(connect) != connect.keep_alive {
+                properties.push(Property::ServerKeepAlive(self.keep_alive(connect)));
+            }
+            if connect.properties.request_response_information() == Some(true) {
+                let prefix = format!("reply/{}/", session.client);
+                properties.push(Property::ResponseInformation(prefix.into()));
+            }
+        }
+        ConnAck { session_present: opened.present, reason: ReasonCode::Success, properties }
+    }
+
+    fn keep_alive(&self, connect: &Connect) -> u16 {
+        match self.out.limits.keep_alive {
+            Some(most) if connect.version == Version::V5 && (connect.keep_alive == 0 || connect.keep_alive > most) => most,
+            _ => connect.keep_alive,
+        }
+    }
+
+    fn session_expiry(&self, connect: &Connect) -> u32 {
+        let most = self.out.limits.session_expiry;
+        match (connect.version, connect.clean_start) {
+            (Version::V5, _) => connect.properties.session_expiry_interval().unwrap_or(0).min(most),
+            (_, true) => 0,
+            (_, false) => most,
+        }
+    }
+
+    fn assign_client_id(&mut self) -> String {
+        loop {
+            self.next_client += 1;
+            let id = format!("darter-{:02x}{:06x}{:08x}", self.place.index, self.place.key & 0xff_ffff, self.next_client);
+            if self.owner(&id) == self.place.index && !self.by_client.contains_key(id.as_str()) {
+                return id;
+            }
+        }
+    }
+
+    fn refuse_undecoded(&mut self, now: u64, id: LinkId, error: DecodeError) {
+        if let DecodeError::UnsupportedProtocolVersion { .. } = error {
+            // [MQTT-3.1.2-2]: this answer can be read by a client of any version.
+            self.out.reply(id.slot, &[0x20, 0x02, 0x00, 0x01], None);
+        }
+        self.out.counters.bad_packets += 1;
+        self.refuse_silently(now, id, error.reason_code(), error.what());
+    }
+
+    fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
+        self.out.effects.push_back(Effect::Event(Event::Refused { link: id.slot, client: None, reason, what }));
+        self.close(now, id.slot, Ending::Server { reason, what });
+    }
+
+    /// Answers a CONNECT with an error, then closes the connection [MQTT-3.2.2-5].
+    fn refuse(&mut self, now: u64, id: LinkId, connect: Option<&Connect>, reason: ReasonCode, what: &'static str) {
+        let version = connect.map_or(Version::V311, |connect| connect.version);
+        let mut properties = Properties::default();
+        if version == Version::V5 {
+            properties.push(Property::ReasonString(what.into()));
+        }
+        let mut bytes = Vec::new();
+        let connack = ConnAck { session_present: false, reason, properties };
+        if Packet::from(connack).encode(version, &mut bytes).is_ok() {
+            self.out.reply(id.slot, &bytes, None);
+        }
+        let client = connect.map(|connect| (&*connect.client_id).into());
+        self.out.effects.push_back(Effect::Event(Event::Refused { link: id.slot, client, reason, what }));
+        self.close(now, id.slot, Ending::Server { reason, what });
+    }
+}
+
+fn will(will: &darter_codec::Will) -> Will {
+    let mut forwarded = Vec::new();
+    will.properties.encode_forwarded(&mut forwarded);
+    Will {
+        message: Message::new(will.qos, will.retain, &will.topic, [&forwarded[..]], &will.payload, None),
+        delay: will.properties.will_delay_interval().unwrap_or(0),
+        expiry: will.properties.message_expiry_interval(),
+    }
+}

@@ -1,0 +1,66 @@
+//! What the engine asks of its driver: small values in reused vectors, drained once per turn.
+
+use crate::event::Event;
+use crate::peer::PeerItem;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use darter_codec::Connect;
+use darter_codec::record::SessionNumber;
+
+/// A connection as the engine and its driver name it: a slot that is reused, and a serial that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LinkId {
+    /// Index of the slot.
+    pub slot: u32,
+    /// Counts the connections of the shard.
+    pub serial: u32,
+}
+
+/// What the driver does for the engine.
+#[derive(Debug)]
+pub enum Effect {
+    /// Decide about this CONNECT and answer with [`Shard::handle_verdict`](crate::Shard::handle_verdict).
+    Authenticate {
+        /// The connection, on which nothing is read until the answer.
+        link: LinkId,
+        /// The packet.
+        connect: Box<Connect>,
+    },
+    /// Move the socket to another shard, with every byte that was not consumed, CONNECT included.
+    Move {
+        /// The connection; its slot is free.
+        link: LinkId,
+        /// The shard that owns the client identifier.
+        shard: u8,
+    },
+    /// Hand in the bytes that the connection has not consumed; it waits no longer.
+    Resume {
+        /// The connection.
+        link: LinkId,
+    },
+    /// Write what is in the output, then close the socket; the slot is free.
+    Close {
+        /// The connection.
+        link: LinkId,
+        /// Its last bytes.
+        last: Vec<u8>,
+    },
+    /// Read rows of a queue and answer with [`Shard::handle_loaded`](crate::Shard::handle_loaded).
+    Load {
+        /// The session.
+        session: SessionNumber,
+        /// First sequence wanted.
+        from: u64,
+        /// Most rows wanted.
+        limit: usize,
+    },
+    /// Hand an item to another shard, after everything handed to it before.
+    Peer {
+        /// The shard.
+        shard: u8,
+        /// What it gets.
+        item: PeerItem,
+    },
+    /// Something happened.
+    Event(Event),
+}

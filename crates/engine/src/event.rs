@@ -1,0 +1,104 @@
+//! What happened inside the engine that somebody may want to read or count.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use darter_codec::{ReasonCode, Version};
+
+/// Why a message was not delivered to one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropReason {
+    /// The session's queue held its most messages or bytes.
+    QueueFull,
+    /// QoS 0 for a client that reads more slowly than messages arrive; the oldest went.
+    SlowReader,
+    /// The packet would exceed the Maximum Packet Size that the client announced [MQTT-3.1.2-24].
+    PacketTooLarge,
+    /// The message expired before it could be sent [MQTT-3.3.2-5].
+    Expired,
+    /// QoS 0 for a session whose client is away.
+    Offline,
+    /// No member of the shared subscription could take it.
+    NoMember,
+}
+
+impl DropReason {
+    /// Every reason, in the order of the enumeration.
+    pub const ALL: [Self; 6] =
+        [Self::QueueFull, Self::SlowReader, Self::PacketTooLarge, Self::Expired, Self::Offline, Self::NoMember];
+
+    /// The reason as one word for topics and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::SlowReader => "slow-reader",
+            Self::PacketTooLarge => "packet-too-large",
+            Self::Expired => "expired",
+            Self::Offline => "offline",
+            Self::NoMember => "no-member",
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The client sent DISCONNECT with this reason.
+    Client(ReasonCode),
+    /// The network connection closed without a DISCONNECT.
+    Lost,
+    /// The server ended it and gave this reason; `what` says it in words.
+    Server {
+        /// Reason code sent to version 5 clients.
+        reason: ReasonCode,
+        /// The rule that was broken or the cause, in plain words.
+        what: &'static str,
+    },
+}
+
+/// One thing that happened; the server turns it into a log line and moves a counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A client is connected.
+    Connected {
+        /// The connection.
+        link: u32,
+        /// Its client identifier.
+        client: Arc<str>,
+        /// Protocol version.
+        version: Version,
+        /// Clean Session (3.x) or Clean Start (5).
+        clean_start: bool,
+        /// Whether an earlier session goes on.
+        session_present: bool,
+        /// Keep alive in seconds; 0 is none.
+        keep_alive: u16,
+    },
+    /// A connection was refused at CONNECT.
+    Refused {
+        /// The connection.
+        link: u32,
+        /// Its client identifier, as far as it is known.
+        client: Option<Box<str>>,
+        /// Reason sent.
+        reason: ReasonCode,
+        /// The cause in plain words.
+        what: &'static str,
+    },
+    /// A connection ended.
+    Disconnected {
+        /// The connection.
+        link: u32,
+        /// Client identifier; `None` before CONNECT.
+        client: Option<Arc<str>>,
+        /// Why.
+        ending: Ending,
+    },
+    /// A session ended and everything in it is gone.
+    SessionEnded {
+        /// Its client identifier.
+        client: Arc<str>,
+        /// True when its expiry interval passed; false for a clean start or a clean end.
+        expired: bool,
+    },
+}

@@ -1,0 +1,288 @@
+//! Shared subscriptions (section 4.8.2): one shard owns a group and gives each message to one member.
+
+use crate::effect::Effect;
+use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use crate::event::DropReason;
+use crate::held::Wait;
+use crate::outbox::{Delivery, Routed};
+use crate::peer::{DirectTo, PeerItem};
+use crate::session::Subscription;
+use crate::shard::Shard;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use darter_codec::topic::SharedFilter;
+use darter_codec::{QoS, SubscriptionOptions};
+use hashbrown::HashMap;
+use slab::Slab;
+
+/// The groups that this shard owns.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: Slab<Group>,
+    by_key: HashMap<Arc<str>, u32>,
+    /// Ended sessions whose shared messages are still to be given to other members.
+    departed: HashMap<SessionNumber, Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Group {
+    key: Arc<str>,
+    members: Vec<Member>,
+    /// Who got the last message.
+    cursor: usize,
+}
+
+/// A session that takes part in a shared subscription, on whatever shard it lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The session's shard.
+    pub shard: u8,
+    /// Its slot there.
+    pub session: u32,
+    /// Its number.
+    pub number: SessionNumber,
+    /// Options of the subscription.
+    pub options: SubscriptionOptions,
+    /// Subscription identifier; 0 is none.
+    pub identifier: u32,
+    /// Whether its client is connected.
+    pub online: bool,
+}
+
+impl Groups {
+    fn join(&mut self, key: &Arc<str>, member: Member) -> (u32, bool) {
+        let id = match self.by_key.get(key) {
+            Some(id) => *id,
+            None => {
+                let group = Group { key: key.clone(), members: Vec::new(), cursor: 0 };
+                let id = u32::try_from(self.groups.insert(group)).unwrap_or(u32::MAX);
+                self.by_key.insert(key.clone(), id);
+                id
+            }
+        };
+        let members = &mut self.groups[id as usize].members;
+        let is_first = members.is_empty();
+        match members.iter_mut().find(|one| one.number == member.number) {
+            Some(known) => *known = member,
+            None => members.push(member),
+        }
+        (id, is_first)
+    }
+
+    /// Removes a member; the group's id when it was the last one.
+    fn leave(&mut self, key: &str, number: SessionNumber) -> Option<u32> {
+        let id = *self.by_key.get(key)?;
+        let group = &mut self.groups[id as usize];
+        group.members.retain(|member| member.number != number);
+        if !group.members.is_empty() {
+            return None;
+        }
+        self.groups.remove(id as usize);
+        self.by_key.remove(key);
+        Some(id)
+    }
+
+    fn set_presence(&mut self, key: &str, number: SessionNumber, online: bool) {
+        let Some(id) = self.by_key.get(key) else { return };
+        let members = &mut self.groups[*id as usize].members;
+        if let Some(member) = members.iter_mut().find(|member| member.number == number) {
+            member.online = online;
+        }
+    }
+}
+
+impl Shard {
+    /// Adds the session to the group of `text`, which is `$share/group/filter`. True when it was not in it.
+    pub(crate) fn join_group(
+        &mut self,
+        session: u32,
+        text: &str,
+        options: SubscriptionOptions,
+        identifier: u32,
+        wait: &mut Wait,
+    ) -> bool {
+        let stored = &mut self.out.sessions[session as usize];
+        let known = stored.subscriptions.iter().find_map(|one| match one {
+            Subscription::Shared(key) if **key == *text => Some(key.clone()),
+            _ => None,
+        });
+        let is_new = known.is_none();
+        let key = known.unwrap_or_else(|| text.into());
+        if is_new {
+            stored.subscriptions.push(Subscription::Shared(key.clone()));
+            self.out.counters.subscriptions += 1;
+            self.out.counters.shared_subscriptions += 1;
+        }
+        let (number, online) = (stored.number, stored.attached);
+        let member = Member { shard: self.place.index, session, number, options, identifier, online };
+        let owner = self.place.choose(&key);
+        if owner == self.place.index {
+            self.add_member(&key, member, wait);
+        } else {
+            self.peers.send_awaited(owner, wait, |number| PeerItem::Join { key, member, number });
+        }
+        is_new
+    }
+
+    /// Removes the session from a group. False when it was not in it.
+    pub(crate) fn leave_group(&mut self, session: u32, text: &str, wait: &mut Wait) -> bool {
+        let subscriptions = &mut self.out.sessions[session as usize].subscriptions;
+        let place = subscriptions.iter().position(|one| matches!(one, Subscription::Shared(key) if **key == *text));
+        let Some(place) = place else { return false };
+        if let Subscription::Shared(key) = subscriptions.swap_remove(place) {
+            self.forget_member(session, &key, wait);
+        }
+        true
+    }
+
+    /// Takes the session out of a group that it no longer remembers.
+    pub(crate) fn forget_member(&mut self, session: u32, key: &Arc<str>, wait: &mut Wait) {
+        let number = self.out.sessions[session as usize].number;
+        self.out.counters.subscriptions -= 1;
+        self.out.counters.shared_subscriptions -= 1;
+        let owner = self.place.choose(key);
+        if owner == self.place.index {
+            self.remove_member(key, number, wait);
+        } else {
+            let key = key.clone();
+            self.peers.send_awaited(owner, wait, |sent| PeerItem::Leave { key, member: number, number: sent });
+        }
+    }
+
+    pub(crate) fn add_member(&mut self, key: &Arc<str>, member: Member, wait: &mut Wait) {
+        let (id, is_first) = self.groups.join(key, member);
+        if is_first && let Ok(Some(shared)) = SharedFilter::parse(key) {
+            let node = self.tree.add_group(shared.filter, id);
+            self.peers.interest_changed(&self.tree, node, Some(QoS::ExactlyOnce), None, wait);
+        }
+    }
+
+    pub(crate) fn remove_member(&mut self, key: &str, number: SessionNumber, wait: &mut Wait) {
+        let Some(id) = self.groups.leave(key, number) else { return };
+        if let Ok(Some(shared)) = SharedFilter::parse(key)
+            && let Some(node) = self.tree.find(shared.filter)
+        {
+            self.peers.interest_changed(&self.tree, node, None, Some(QoS::ExactlyOnce), wait);
+            self.tree.remove_group(shared.filter, id);
+        }
+    }
+
+    /// Tells the owners of a session's groups whether its client is there.
+    pub(crate) fn group_presence(&mut self, slot: u32, online: bool) {
+        let Some(session) = self.out.sessions.get(slot as usize) else { return };
+        let member = session.number;
+        for subscription in &session.subscriptions {
+            let Subscription::Shared(key) = subscription else { continue };
+            let owner = self.place.choose(key);
+            if owner == self.place.index {
+                self.groups.set_presence(key, member, online);
+            } else {
+                self.peers.send(owner, PeerItem::Presence { key: key.clone(), member, online });
+            }
+        }
+    }
+
+    pub(crate) fn set_presence(&mut self, key: &str, member: SessionNumber, online: bool) {
+        self.groups.set_presence(key, member, online);
+    }
+
+    /// Gives a message to one member of each group.
+    pub(crate) fn deliver_to_groups(&mut self, now: u64, routed: &mut Routed<'_>, ids: &[u32], wait: &mut Wait) -> bool {
+        let mut any = false;
+        for id in ids {
+            any |= self.deliver_to_group(now, routed, *id, wait);
+        }
+        any
+    }
+
+    fn deliver_to_group(&mut self, now: u64, routed: &mut Routed<'_>, id: u32, wait: &mut Wait) -> bool {
+        let Some(group) = self.groups.groups.get_mut(id as usize) else { return false };
+        let here = self.place.index;
+        let sessions = &self.out.sessions;
+        let links = &self.out.links;
+        let has_room = |member: &Member| {
+            let session = sessions.get(member.session as usize);
+            let link = session.and_then(|session| links.get(session.link as usize));
+            member.shard != here || link.is_some_and(|link| link.sent < link.sent_most)
+        };
+        let rank = |member: &Member| match (member.online, has_room(member)) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
+        };
+        let count = group.members.len();
+        let order = (1..=count).map(|step| (group.cursor + step) % count);
+        let Some(chosen) = order.min_by_key(|index| rank(&group.members[*index])) else { return false };
+        group.cursor = chosen;
+        let member = group.members[chosen].clone();
+        let key = group.key.clone();
+        let qos = routed.qos.min(member.options.qos);
+        if qos == QoS::AtMostOnce && !member.online {
+            self.out.drops.count(&key, routed.topic, DropReason::NoMember, &mut self.out.counters);
+            return true;
+        }
+        let retain = routed.retain && member.options.retain_as_published;
+        if member.shard == here {
+            self.deliver_to_member(now, routed, &member, &key, qos, retain);
+        } else {
+            let to = DirectTo { member, key, qos, retain };
+            self.peers.send_direct(to, routed.stored(), wait);
+        }
+        true
+    }
+
+    /// Delivers to a member that lives on this shard.
+    pub(crate) fn deliver_to_member(
+        &mut self,
+        now: u64,
+        routed: &mut Routed<'_>,
+        member: &Member,
+        key: &Arc<str>,
+        qos: QoS,
+        retain: bool,
+    ) {
+        let identifier = [member.identifier];
+        let identifiers = if member.identifier == 0 { &[][..] } else { &identifier[..] };
+        let to = Delivery { session: member.session, qos, retain, identifiers, group: Some(key) };
+        self.out.deliver(now, routed, to);
+    }
+
+    /// A session ended that may have shared messages: reads its queue before it goes.
+    pub(crate) fn depart(&mut self, session: SessionNumber, client: Arc<str>) {
+        self.groups.departed.insert(session, client);
+        self.out.effects.push_back(Effect::Load { session, from: 0, limit: usize::MAX });
+    }
+
+    /// The queue of an ended session: what it did not acknowledge of its shared subscriptions goes to other members,
+    /// except QoS 2 that was sent already. False when the session has not ended.
+    pub(crate) fn handle_departed_rows(&mut self, now: u64, session: SessionNumber, rows: &[(u64, QueueRow)]) -> bool {
+        let Some(client) = self.groups.departed.remove(&session) else { return false };
+        for (_, row) in rows {
+            let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else { continue };
+            if row.qos == QoS::ExactlyOnce && row.state != RowState::Waiting {
+                continue;
+            }
+            let owner = self.place.choose(key);
+            if owner == self.place.index {
+                self.give_to_group(now, key, row);
+            } else {
+                self.peers.send(owner, PeerItem::Reroute { key: key.clone(), message: row.message.clone() });
+            }
+        }
+        self.out.persist.push(Change::SessionEnded { session, client });
+        true
+    }
+
+    fn give_to_group(&mut self, now: u64, key: &str, row: &QueueRow) {
+        self.reroute(now, key, &mut Routed::from_message(&row.message));
+    }
+
+    /// Gives a message that a member could not finish to another one.
+    pub(crate) fn reroute(&mut self, now: u64, key: &str, routed: &mut Routed<'_>) {
+        let mut nobody_waits = Wait::order();
+        self.out.templates.clear();
+        if let Some(id) = self.groups.by_key.get(key).copied() {
+            self.deliver_to_group(now, routed, id, &mut nobody_waits);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The end of connections and sessions: wills, expiry, keep alive.
+
+use crate::effect::Effect;
+use darter_codec::record::Change;
+use crate::event::{Ending, Event};
+use crate::held::Wait;
+use crate::link::{LinkState, NONE};
+use crate::outbox::Routed;
+use crate::session::{Subscription, Will};
+use crate::shard::Shard;
+use crate::timers::Timer;
+use alloc::vec::Vec;
+use darter_codec::{Message, ReasonCode};
+
+impl Shard {
+    /// The session's connection is gone: its will and its expiry begin to count.
+    pub(crate) fn detach(&mut self, now: u64, slot: u32, with_will: bool) {
+        let Some(session) = self.out.sessions.get_mut(slot as usize) else { return };
+        session.link = NONE;
+        session.attached = false;
+        session.scans = None;
+        session.queue.ahead = None;
+        session.queue.loading = false;
+        let (number, expiry) = (session.number, session.expiry);
+        if !with_will && session.will.take().is_some() {
+            // DISCONNECT with reason 0 discards the will [MQTT-3.14.4-3].
+            self.out.persist.push(Change::WillCleared { session: number });
+        }
+        let delay = session.will.as_ref().map(|will| will.delay.min(expiry));
+        match delay {
+            Some(0) => self.publish_will(now, slot),
+            Some(delay) => {
+                session.will_at = now + u64::from(delay) * 1000;
+                self.timers.start(session.will_at, Timer::Will, slot, number);
+            }
+            None => {}
+        }
+        self.group_presence(slot, false);
+        if expiry == 0 {
+            self.end_session(now, slot, false);
+        } else if expiry != u32::MAX {
+            let ends_at = now + u64::from(expiry) * 1000;
+            if let Some(session) = self.out.sessions.get_mut(slot as usize) {
+                session.ends_at = ends_at;
+            }
+            self.timers.start(ends_at, Timer::Expiry, slot, number);
+        }
+    }
+
+    /// Ends a session: subscriptions, queue and identifiers are gone, a will that waited is published now.
+    pub(crate) fn end_session(&mut self, now: u64, slot: u32, expired: bool) {
+        if self.out.sessions.get(slot as usize).is_none() {
+            return;
+        }
+        self.publish_will(now, slot);
+        let session = &mut self.out.sessions[slot as usize];
+        let subscriptions = core::mem::take(&mut session.subscriptions);
+        let mut nobody_waits = Wait::order();
+        for subscription in subscriptions {
+            match subscription {
+                Subscription::Filter(id) => self.remove_subscriber(slot, id, &mut nobody_waits),
+                Subscription::Shared(key) => self.forget_member(slot, &key, &mut nobody_waits),
+            }
+        }
+        let session = self.out.sessions.remove(slot as usize);
+        self.by_client.remove(&session.client);
+        if expired {
+            self.out.counters.expired_sessions += 1;
+        }
+        let client = session.client.clone();
+        self.out.effects.push_back(Effect::Event(Event::SessionEnded { client: client.clone(), expired }));
+        if session.has_shared_rows {
+            self.depart(session.number, client);
+        } else if session.is_durable() || session.queue.next > 0 {
+            self.out.persist.push(Change::SessionEnded { session: session.number, client });
+        }
+    }
+
+    /// Publishes the session's will, if it still has one [MQTT-3.1.2-8].
+    pub(crate) fn publish_will(&mut self, now: u64, slot: u32) {
+        let Some(session) = self.out.sessions.get_mut(slot as usize) else { return };
+        let Some(will) = session.will.take() else { return };
+        self.out.persist.push(Change::WillCleared { session: session.number });
+        let Will { message, expiry, .. } = *will;
+        let message = match expiry {
+            None => message,
+            Some(seconds) => {
+                let at = now + u64::from(seconds) * 1000;
+                let (topic, payload) = (message.topic(), message.payload());
+                Message::new(message.qos(), message.retain(), topic, [message.properties()], payload, Some(at))
+            }
+        };
+        self.publish_message(now, &message);
+    }
+
+    /// Publishes a message of the server itself.
+    pub fn publish_message(&mut self, now: u64, message: &Message) {
+        self.route(now, &mut Routed::from_message(message));
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<u64> {
+        match (self.wheel.next(), self.timers.next()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Ends silent connections, publishes delayed wills and ends expired sessions.
+    pub fn handle_timeout(&mut self, now: u64) {
+        let mut due = Vec::new();
+        self.wheel.advance(now, &mut due);
+        for id in due {
+            let Some(link) = self.out.link_mut(id) else { continue };
+            let deadline = link.last_seen + u64::from(link.silence);
+            if link.silence == 0 || link.state == LinkState::Closed {
+                continue;
+            }
+            if deadline > now {
+                self.wheel.schedule(deadline, id);
+                continue;
+            }
+            let (reason, what) = match link.state {
+                LinkState::Open => (ReasonCode::KeepAliveTimeout, "no packet within one and a half times the keep alive"),
+                _ => (ReasonCode::MaximumConnectTime, "no CONNECT in time"),
+            };
+            self.close(now, id.slot, Ending::Server { reason, what });
+        }
+        while let Some(due) = self.timers.due(now) {
+            let Some(session) = self.out.sessions.get(due.session as usize) else { continue };
+            if session.number != due.number || session.link != NONE {
+                continue;
+            }
+            match due.kind {
+                Timer::Will if session.will_at == due.at => self.publish_will(now, due.session),
+                Timer::Expiry if session.ends_at == due.at => self.end_session(now, due.session, true),
+                Timer::Will | Timer::Expiry => {}
+            }
+        }
+    }
+}

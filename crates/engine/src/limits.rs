@@ -1,0 +1,52 @@
+//! What one server allows its clients.
+
+/// Limits of the server, the same for every connection of a shard.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest CONNECT packet accepted before a client is known, in bytes, header included.
+    pub connect_size: usize,
+    /// Largest packet accepted from a connected client, in bytes, header included (Maximum Packet Size, section 3.2.2.3.6).
+    pub packet_size: usize,
+    /// Milliseconds a new connection may take to send its CONNECT.
+    pub connect_timeout: u64,
+    /// QoS 1 and 2 publications that the server handles at once for one client (Receive Maximum, section 3.2.2.3.3).
+    pub receive_maximum: u16,
+    /// Unacknowledged QoS 1 and 2 publications on the way to one client of version 3, and the most for version 5.
+    pub inflight: u16,
+    /// Topic aliases that a client may set (Topic Alias Maximum, section 3.2.2.3.8).
+    pub topic_alias_maximum: u16,
+    /// Longest keep alive in seconds; 0 and larger values of version 5 clients are replaced by it. `None`: any.
+    pub keep_alive: Option<u16>,
+    /// Longest session expiry interval in seconds; `u32::MAX` means sessions that never expire.
+    pub session_expiry: u32,
+    /// Most messages waiting in one session's queue.
+    pub queue_messages: usize,
+    /// Most bytes waiting in one session's queue.
+    pub queue_bytes: usize,
+    /// Most bytes waiting in one connection's output before QoS 0 is dropped and QoS 1 and 2 goes to the queue.
+    pub output_bytes: usize,
+    /// Most levels of a topic name or filter.
+    pub topic_levels: usize,
+    /// Most subscriptions of one session.
+    pub subscriptions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_size: 128 * 1024,
+            packet_size: 16 * 1024 * 1024,
+            connect_timeout: 10_000,
+            receive_maximum: 1024,
+            inflight: 256,
+            topic_alias_maximum: 64,
+            keep_alive: None,
+            session_expiry: u32::MAX,
+            queue_messages: 1_000_000,
+            queue_bytes: 256 * 1024 * 1024,
+            output_bytes: 1024 * 1024,
+            topic_levels: 128,
+            subscriptions: 200_000,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One network connection as the engine sees it.
+
+use crate::effect::LinkId;
+use crate::output::Output;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use darter_codec::Version;
+use darter_session::{IncomingAliases, OutgoingAliases};
+
+/// Stands for "no session" or "no link" in a slot number.
+pub(crate) const NONE: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// Nothing but a CONNECT is accepted [MQTT-3.1.0-1].
+    Connecting,
+    /// CONNECT was read; the verdict of the authenticator is awaited.
+    Authenticating,
+    /// The session is there; its CONNACK waits for a commit.
+    Opening,
+    /// CONNACK was sent.
+    Open,
+    /// Nothing more is read or written; the slot is freed at the end of the turn.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) serial: u32,
+    pub(crate) session: u32,
+    pub(crate) state: LinkState,
+    pub(crate) version: Version,
+    /// In the shard's list of outputs to write.
+    pub(crate) dirty: bool,
+    /// Frames of this connection that wait for a commit.
+    pub(crate) held: u32,
+    /// Unacknowledged QoS 1 and 2 publications sent on this connection, and the most allowed.
+    pub(crate) sent: u16,
+    pub(crate) sent_most: u16,
+    /// QoS 1 publications received whose acknowledgement waits.
+    pub(crate) unanswered: u16,
+    /// Milliseconds without a packet after which the connection is closed; 0 is never.
+    pub(crate) silence: u32,
+    pub(crate) last_seen: u64,
+    /// Largest packet the client accepts, in bytes.
+    pub(crate) packet_most: u32,
+    /// Whether reason strings and user properties may be sent on packets other than PUBLISH, CONNACK and DISCONNECT.
+    pub(crate) problem_information: bool,
+    pub(crate) output: Output,
+    /// QoS 0 frames for which the output has no room; the oldest goes first.
+    pub(crate) overflow: Option<Box<Overflow>>,
+    pub(crate) incoming_aliases: Option<Box<IncomingAliases>>,
+    pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
+}
+
+/// A bounded ring of whole QoS 0 frames.
+#[derive(Debug, Default)]
+pub(crate) struct Overflow {
+    pub(crate) frames: VecDeque<Waiting>,
+    pub(crate) bytes: usize,
+}
+
+/// A QoS 0 frame that waits: its topic is remembered for the count when it must go.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) topic: Box<str>,
+    pub(crate) head: Box<[u8]>,
+    pub(crate) body: Option<bytes::Bytes>,
+}
+
+impl Waiting {
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.body.as_ref().map_or(0, bytes::Bytes::len)
+    }
+}
+
+impl Link {
+    pub(crate) fn new(serial: u32, now: u64, connect_timeout: u64) -> Self {
+        Self {
+            serial,
+            session: NONE,
+            state: LinkState::Connecting,
+            version: Version::V311,
+            dirty: false,
+            held: 0,
+            sent: 0,
+            sent_most: 0,
+            unanswered: 0,
+            silence: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
+            last_seen: now,
+            packet_most: u32::MAX,
+            problem_information: true,
+            output: Output::default(),
+            overflow: None,
+            incoming_aliases: None,
+            outgoing_aliases: None,
+        }
+    }
+
+    pub(crate) fn id(&self, slot: u32) -> LinkId {
+        LinkId { slot, serial: self.serial }
+    }
+
+    pub(crate) fn is_v5(&self) -> bool {
+        self.version == Version::V5
+    }
+}

@@ -1,0 +1,394 @@
+//! From a routed message to the outputs and queues of its receivers.
+
+use crate::counters::{Counters, Drops};
+use crate::effect::{Effect, LinkId};
+use darter_codec::record::{Origin, Change, QueueRow, RowState};
+use crate::event::DropReason;
+use crate::held::{Held, HeldBytes, Release, Wait};
+use crate::limits::Limits;
+use crate::link::{Link, LinkState, NONE, Waiting};
+use crate::output::{SHARED_FROM, Spares};
+use crate::session::{Session, UNSTORED};
+use crate::template::Templates;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use darter_codec::{Message, PacketId, PublishHead, QoS, Version};
+use darter_session::{Phase, alias::OutgoingAlias};
+use slab::Slab;
+
+/// Everything that delivering a message touches.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pub(crate) limits: Limits,
+    pub(crate) links: Slab<Link>,
+    pub(crate) sessions: Slab<Session>,
+    /// Slots of the links whose output has grown since it was last written.
+    pub(crate) dirty: Vec<u32>,
+    /// Slots of the links whose output is so long that it should be written before the turn ends.
+    pub(crate) pressing: Vec<u32>,
+    pub(crate) spares: Spares,
+    pub(crate) persist: Vec<Change>,
+    /// Number of the batch that the changes in `persist` will be.
+    pub(crate) batch: u64,
+    pub(crate) held: VecDeque<Held>,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) counters: Counters,
+    pub(crate) drops: Drops,
+    pub(crate) templates: Templates,
+}
+
+/// An application message on its way to its receivers.
+#[derive(Debug)]
+pub(crate) struct Routed<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    /// Raw version 5 properties that go on unchanged.
+    pub(crate) properties: &'a [u8],
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires_at: Option<u64>,
+    /// Slot of the session that published it, for No Local.
+    pub(crate) publisher: u32,
+    /// What every copy of it waits for.
+    pub(crate) wait: Option<Wait>,
+    /// The payload as shared bytes, made when the first receiver needs it.
+    pub(crate) body: Option<Bytes>,
+    /// The message as it is stored, made when the first queue needs it.
+    pub(crate) message: Option<Message>,
+}
+
+impl<'a> Routed<'a> {
+    /// A message that is already in its stored form.
+    pub(crate) fn from_message(message: &'a Message) -> Self {
+        Self {
+            topic: message.topic(),
+            payload: message.payload(),
+            properties: message.properties(),
+            qos: message.qos(),
+            retain: message.retain(),
+            expires_at: message.expires_at(),
+            publisher: NONE,
+            wait: None,
+            body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
+            message: Some(message.clone()),
+        }
+    }
+
+    pub(crate) fn stored(&mut self) -> Message {
+        self.message
+            .get_or_insert_with(|| {
+                Message::new(self.qos, self.retain, self.topic, [self.properties], self.payload, self.expires_at)
+            })
+            .clone()
+    }
+
+    fn shared_body(&mut self) -> Option<Bytes> {
+        if self.payload.len() < SHARED_FROM {
+            return None;
+        }
+        Some(self.body.get_or_insert_with(|| Bytes::copy_from_slice(self.payload)).clone())
+    }
+
+    /// Seconds left, for the Message Expiry Interval of the copies [MQTT-3.3.2-6].
+    fn seconds_left(&self, now: u64) -> Option<u32> {
+        let left = self.expires_at?.saturating_sub(now).div_ceil(1000);
+        Some(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+}
+
+/// One copy of a routed message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delivery<'a> {
+    /// Slot of the receiving session.
+    pub(crate) session: u32,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Subscription identifiers (section 3.3.2.3.8).
+    pub(crate) identifiers: &'a [u32],
+    /// The shared subscription that chose this receiver.
+    pub(crate) group: Option<&'a Arc<str>>,
+}
+
+/// The varying part of one PUBLISH packet.
+struct Copy<'a> {
+    qos: QoS,
+    retain: bool,
+    dup: bool,
+    packet_id: Option<PacketId>,
+    identifiers: &'a [u32],
+}
+
+impl Outbox {
+    /// Hands one copy to its receiver: into the output, or into the queue when it must wait.
+    pub(crate) fn deliver(&mut self, now: u64, routed: &mut Routed<'_>, to: Delivery<'_>) {
+        let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
+        if !session.attached {
+            if to.qos == QoS::AtMostOnce {
+                self.drops.count(&session.client, routed.topic, DropReason::Offline, &mut self.counters);
+            } else {
+                self.enqueue(routed, to);
+            }
+            return;
+        }
+        let Some(link) = self.links.get_mut(session.link as usize) else { return };
+        let copy = Copy { qos: to.qos, retain: to.retain, dup: false, packet_id: None, identifiers: to.identifiers };
+        if to.qos == QoS::AtMostOnce {
+            self.send_qos_0(now, routed, to.session, copy);
+            return;
+        }
+        let room = link.sent < link.sent_most && link.output.len() < self.limits.output_bytes;
+        if !room || !session.queue.is_live() {
+            self.enqueue(routed, to);
+            return;
+        }
+        if size(link.version, routed, &copy, now) > link.packet_most as usize {
+            self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
+            return;
+        }
+        let durable = session.is_durable();
+        let stored = durable || (to.group.is_some() && to.qos == QoS::AtLeastOnce);
+        let sequence = if stored { session.queue.next } else { UNSTORED };
+        let phase = if to.qos == QoS::AtLeastOnce { Phase::Puback } else { Phase::Pubrec };
+        let Some(packet_id) = session.window.insert(phase, sequence) else { return };
+        link.sent += 1;
+        if stored {
+            session.has_shared_rows |= to.group.is_some();
+            session.queue.next += 1;
+            session.queue.unread = session.queue.next;
+            let number = session.number;
+            let row = row(routed, to, RowState::Sent(packet_id));
+            self.persist.push(Change::Queued { session: number, sequence, row, durable });
+        }
+        let wait = routed.wait.or((durable && to.qos == QoS::ExactlyOnce).then_some(Wait::batch(self.batch)));
+        self.send(now, routed, to.session, &Copy { packet_id: Some(packet_id), ..copy }, wait);
+    }
+
+    /// Sends a message that was read from the queue; `resend` when it was sent on an earlier connection.
+    pub(crate) fn send_row(&mut self, now: u64, slot: u32, row: &QueueRow, packet_id: PacketId, resend: bool, wait: Option<Wait>) {
+        let mut routed = Routed::from_message(&row.message);
+        let identifiers = row.identifiers();
+        let copy = Copy { qos: row.qos, retain: row.retain, dup: resend, packet_id: Some(packet_id), identifiers };
+        self.templates.clear();
+        self.send(now, &mut routed, slot, &copy, wait);
+    }
+
+    /// Whether the packet for this row is one that the client accepts.
+    pub(crate) fn row_fits(&self, now: u64, link: u32, row: &QueueRow) -> bool {
+        let Some(link) = self.links.get(link as usize) else { return false };
+        let identifiers = row.identifiers();
+        let copy = Copy { qos: row.qos, retain: row.retain, dup: false, packet_id: PacketId::new(1), identifiers };
+        size(link.version, &Routed::from_message(&row.message), &copy, now) <= link.packet_most as usize
+    }
+
+    fn enqueue(&mut self, routed: &mut Routed<'_>, to: Delivery<'_>) {
+        let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
+        let bytes = routed.topic.len() + routed.payload.len() + routed.properties.len();
+        let queue = &mut session.queue;
+        if queue.waiting >= self.limits.queue_messages || queue.waiting_bytes + bytes > self.limits.queue_bytes {
+            self.drops.count(&session.client, routed.topic, DropReason::QueueFull, &mut self.counters);
+            return;
+        }
+        session.has_shared_rows |= to.group.is_some();
+        let queue = &mut session.queue;
+        queue.waiting += 1;
+        queue.waiting_bytes += bytes;
+        let sequence = queue.next;
+        queue.next += 1;
+        let (number, durable) = (session.number, session.is_durable());
+        let row = row(routed, to, RowState::Waiting);
+        self.persist.push(Change::Queued { session: number, sequence, row, durable });
+    }
+
+    fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Copy<'_>) {
+        let session = &self.sessions[slot as usize];
+        let link = &mut self.links[session.link as usize];
+        if size(link.version, routed, &copy, now) > link.packet_most as usize {
+            self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
+        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes {
+            self.overflow(now, routed, slot, &copy);
+        } else {
+            self.send(now, routed, slot, &copy, routed.wait);
+        }
+    }
+
+    /// Puts a QoS 0 frame into the ring of a client that reads too slowly; the oldest frames make room.
+    fn overflow(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Copy<'_>) {
+        let session = &self.sessions[slot as usize];
+        let link = &mut self.links[session.link as usize];
+        let body = routed.shared_body();
+        let mut head = Vec::with_capacity(routed.topic.len() + 16 + routed.payload.len());
+        head_of(routed, copy, OutgoingAlias::None, now).encode(link.version, &mut head);
+        if body.is_none() {
+            head.extend_from_slice(routed.payload);
+        }
+        let waiting = Waiting { topic: routed.topic.into(), head: head.into(), body };
+        let ring = link.overflow.get_or_insert_default();
+        ring.bytes += waiting.len();
+        ring.frames.push_back(waiting);
+        while ring.bytes > self.limits.output_bytes {
+            let Some(oldest) = ring.frames.pop_front() else { break };
+            ring.bytes -= oldest.len();
+            self.drops.count(&session.client, &oldest.topic, DropReason::SlowReader, &mut self.counters);
+        }
+    }
+
+    /// Refills an output from its ring of waiting QoS 0 frames.
+    pub(crate) fn drain_overflow(&mut self, slot: u32) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        let Some(mut ring) = link.overflow.take() else { return };
+        self.spares.lend(&mut link.output);
+        while link.output.len() < self.limits.output_bytes / 2
+            && let Some(frame) = ring.frames.pop_front()
+        {
+            ring.bytes -= frame.len();
+            link.output.bytes().extend_from_slice(&frame.head);
+            if let Some(body) = frame.body {
+                link.output.push_shared(body);
+            }
+            self.counters.publish_sent += 1;
+            self.counters.packets_sent += 1;
+        }
+        if !ring.frames.is_empty() {
+            link.overflow = Some(ring);
+        }
+        self.mark_dirty(slot);
+    }
+
+    /// Encodes one PUBLISH into the output of the session's connection, or holds it back for a commit.
+    fn send(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Copy<'_>, wait: Option<Wait>) {
+        let session = &self.sessions[slot as usize];
+        let link_slot = session.link;
+        let link = &mut self.links[link_slot as usize];
+        let alias = match &mut link.outgoing_aliases {
+            Some(aliases) => aliases.assign(routed.topic),
+            None => OutgoingAlias::None,
+        };
+        self.counters.publish_sent += 1;
+        self.counters.packets_sent += 1;
+        self.counters.publish_bytes_sent += routed.payload.len() as u64;
+        let body = routed.shared_body();
+        if let Some(wait) = wait {
+            let mut head = Vec::new();
+            head_of(routed, copy, alias, now).encode(link.version, &mut head);
+            if body.is_none() {
+                head.extend_from_slice(routed.payload);
+            }
+            link.held += 1;
+            let id = link.id(link_slot);
+            self.held.push_back(Held { wait, release: Release::Bytes { link: id, bytes: HeldBytes { head, body } } });
+            return;
+        }
+        self.spares.lend(&mut link.output);
+        let out = link.output.bytes();
+        if copy.identifiers.is_empty() && alias == OutgoingAlias::None && !copy.dup {
+            let head = |packet_id| head_of(routed, &Copy { packet_id, ..*copy }, alias, now);
+            let inline = if body.is_none() { routed.payload } else { &[] };
+            self.templates.append(link.version, copy.qos, copy.retain, copy.packet_id, head, inline, out);
+        } else {
+            head_of(routed, copy, alias, now).encode(link.version, out);
+            if body.is_none() {
+                out.extend_from_slice(routed.payload);
+            }
+        }
+        if let Some(body) = body {
+            link.output.push_shared(body);
+        }
+        self.mark_dirty(link_slot);
+    }
+
+    /// Notes that the output of a link has grown.
+    pub(crate) fn mark_dirty(&mut self, slot: u32) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        if !link.dirty {
+            link.dirty = true;
+            self.dirty.push(slot);
+        }
+        if link.output.len() >= PRESSING && self.pressing.last() != Some(&slot) {
+            self.pressing.push(slot);
+        }
+    }
+
+    /// Appends a control packet to a connection's output, after what is held back for it [MQTT-4.6.0-2].
+    pub(crate) fn reply(&mut self, slot: u32, frame: &[u8], wait: Option<Wait>) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        if link.state == LinkState::Closed {
+            return;
+        }
+        self.counters.packets_sent += 1;
+        if wait.is_none() && link.held == 0 {
+            self.spares.lend(&mut link.output);
+            link.output.bytes().extend_from_slice(frame);
+            self.mark_dirty(slot);
+            return;
+        }
+        link.held += 1;
+        let wait = wait.unwrap_or(Wait::order());
+        let bytes = HeldBytes { head: frame.to_vec(), body: None };
+        let release = Release::Bytes { link: link.id(slot), bytes };
+        self.held.push_back(Held { wait, release });
+    }
+
+    /// Puts bytes that were held back into their connection's output.
+    pub(crate) fn release(&mut self, id: LinkId, bytes: HeldBytes) {
+        let Some(link) = self.link_mut(id) else { return };
+        link.held = link.held.saturating_sub(1);
+        if bytes.head.first() == Some(&PUBACK) {
+            link.unanswered = link.unanswered.saturating_sub(1);
+        }
+        if link.state == LinkState::Closed {
+            return;
+        }
+        self.spares.lend(&mut self.links[id.slot as usize].output);
+        let output = &mut self.links[id.slot as usize].output;
+        output.bytes().extend_from_slice(&bytes.head);
+        if let Some(body) = bytes.body {
+            output.push_shared(body);
+        }
+        self.mark_dirty(id.slot);
+    }
+
+    /// The link with this slot and serial, if it still exists.
+    pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id.slot as usize).filter(|link| link.serial == id.serial)
+    }
+}
+
+/// Bytes of output after which it is written without waiting for the end of the turn.
+const PRESSING: usize = 128 * 1024;
+
+/// First byte of a PUBACK.
+pub(crate) const PUBACK: u8 = 0x40;
+
+fn row(routed: &mut Routed<'_>, to: Delivery<'_>, state: RowState) -> QueueRow {
+    let origin = (!to.identifiers.is_empty() || to.group.is_some())
+        .then(|| Box::new(Origin { identifiers: to.identifiers.to_vec(), group: to.group.cloned() }));
+    QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state }
+}
+
+fn head_of<'a>(routed: &Routed<'a>, copy: &Copy<'a>, alias: OutgoingAlias, now: u64) -> PublishHead<'a> {
+    let (topic, topic_alias) = match alias {
+        OutgoingAlias::None => (routed.topic, None),
+        OutgoingAlias::Introduce(alias) => (routed.topic, Some(alias)),
+        OutgoingAlias::Known(alias) => ("", Some(alias)),
+    };
+    PublishHead {
+        dup: copy.dup,
+        qos: copy.qos,
+        retain: copy.retain,
+        topic,
+        topic_alias,
+        packet_id: copy.packet_id,
+        message_expiry: routed.seconds_left(now),
+        subscription_ids: copy.identifiers,
+        properties: routed.properties,
+        payload_len: routed.payload.len(),
+    }
+}
+
+/// Size of the packet at its largest, without the help of an alias.
+fn size(version: Version, routed: &Routed<'_>, copy: &Copy<'_>, now: u64) -> usize {
+    head_of(routed, copy, OutgoingAlias::None, now).packet_len(version)
+}

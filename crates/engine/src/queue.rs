@@ -1,0 +1,192 @@
+//! Sending what waits: retained messages for new subscriptions, then the session's queue, as far as there is room.
+
+use crate::effect::Effect;
+use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use crate::event::DropReason;
+use crate::held::Wait;
+use crate::link::NONE;
+use crate::outbox::{Delivery, Routed};
+use crate::session::{Scan, Session};
+use crate::shard::Shard;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use darter_codec::{Message, PacketId, QoS};
+use darter_session::Phase;
+
+/// Rows read from the store at once.
+const ROWS_AHEAD: usize = 256;
+/// Retained messages sent before the room in the output is looked at again.
+const RETAINED_AT_ONCE: usize = 64;
+
+impl Session {
+    /// Nothing waits to be sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.scans.is_none() && self.queue.is_live()
+    }
+}
+
+impl Shard {
+    /// Sends what waits for a session, as far as its window and output have room.
+    pub(crate) fn pump(&mut self, now: u64, slot: u32) {
+        let Some(session) = self.out.sessions.get(slot as usize) else { return };
+        if session.is_idle() || !session.attached {
+            return;
+        }
+        self.pump_retained(now, slot);
+        self.pump_queue(now, slot);
+    }
+
+    /// True when another message may be appended to the output of this session's connection.
+    fn has_room(&self, slot: u32) -> bool {
+        let Some(session) = self.out.sessions.get(slot as usize) else { return false };
+        let Some(link) = self.out.links.get(session.link as usize) else { return false };
+        session.attached && link.overflow.is_none() && link.output.len() < self.out.limits.output_bytes / 2
+    }
+
+    fn pump_retained(&mut self, now: u64, slot: u32) {
+        let mut page: Vec<Message> = Vec::new();
+        while self.has_room(slot) {
+            let session = &mut self.out.sessions[slot as usize];
+            let link = &self.out.links[session.link as usize];
+            if link.held > 0 {
+                return;
+            }
+            let Some(scans) = &mut session.scans else { return };
+            let Some(mut scan) = scans.pop_front() else {
+                session.scans = None;
+                return;
+            };
+            page.clear();
+            let more = self.retained.scan(&scan.filter, &mut scan.cursor, RETAINED_AT_ONCE, &mut page);
+            for message in &page {
+                self.send_retained(now, slot, message, &scan);
+            }
+            let session = &mut self.out.sessions[slot as usize];
+            if more && let Some(scans) = &mut session.scans {
+                scans.push_front(scan);
+            }
+        }
+    }
+
+    fn send_retained(&mut self, now: u64, slot: u32, message: &Message, scan: &Scan) {
+        if message.expires_at().is_some_and(|at| at <= now) {
+            return;
+        }
+        let mut routed = Routed::from_message(message);
+        let identifier = [scan.identifier];
+        let identifiers = if scan.identifier == 0 { &[][..] } else { &identifier[..] };
+        let qos: QoS = scan.options.qos.min(message.qos());
+        self.out.templates.clear();
+        self.out.deliver(now, &mut routed, Delivery { session: slot, qos, retain: true, identifiers, group: None });
+    }
+
+    fn pump_queue(&mut self, now: u64, slot: u32) {
+        loop {
+            if !self.has_room(slot) {
+                return;
+            }
+            let session = &mut self.out.sessions[slot as usize];
+            let link = &self.out.links[session.link as usize];
+            if link.sent >= link.sent_most {
+                return;
+            }
+            let queue = &mut session.queue;
+            match queue.ahead.as_mut().and_then(|rows| rows.pop_front()) {
+                Some((sequence, row)) => self.send_queued(now, slot, sequence, &row),
+                None => {
+                    queue.ahead = None;
+                    if queue.unread < queue.next && !queue.loading {
+                        queue.loading = true;
+                        self.loads.insert(session.number, slot);
+                        let load = Effect::Load { session: session.number, from: queue.unread, limit: ROWS_AHEAD };
+                        self.out.effects.push_back(load);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn send_queued(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
+        match row.state {
+            RowState::Waiting => self.send_first(now, slot, sequence, row),
+            RowState::Sent(packet_id) => {
+                // Only what is still unacknowledged is sent again [MQTT-4.4.0-1].
+                if self.waits_for(slot, packet_id, sequence) {
+                    self.count_sent(slot);
+                    self.out.send_row(now, slot, row, packet_id, true, None);
+                }
+            }
+            RowState::Released(packet_id) => {
+                if self.waits_for(slot, packet_id, sequence) {
+                    self.count_sent(slot);
+                    let link = self.out.sessions[slot as usize].link;
+                    let [high, low] = packet_id.get().to_be_bytes();
+                    self.out.reply(link, &[0x62, 2, high, low], None);
+                }
+            }
+        }
+    }
+
+    fn send_first(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
+        let message = &row.message;
+        let session = &mut self.out.sessions[slot as usize];
+        let bytes = message.topic().len() + message.payload().len() + message.properties().len();
+        session.queue.waiting = session.queue.waiting.saturating_sub(1);
+        session.queue.waiting_bytes = session.queue.waiting_bytes.saturating_sub(bytes);
+        let (number, link, durable) = (session.number, session.link, session.is_durable());
+        let expired = message.expires_at().is_some_and(|at| at <= now);
+        let unwanted = if expired {
+            Some(DropReason::Expired)
+        } else if !self.out.row_fits(now, link, row) {
+            Some(DropReason::PacketTooLarge)
+        } else {
+            None
+        };
+        if let Some(reason) = unwanted {
+            let client = self.out.sessions[slot as usize].client.clone();
+            self.out.drops.count(&client, message.topic(), reason, &mut self.out.counters);
+            self.out.persist.push(Change::Removed { session: number, sequence });
+            return;
+        }
+        let exactly_once = row.qos == QoS::ExactlyOnce;
+        let phase = if exactly_once { Phase::Pubrec } else { Phase::Puback };
+        let session = &mut self.out.sessions[slot as usize];
+        let Some(packet_id) = session.window.insert(phase, sequence) else { return };
+        self.count_sent(slot);
+        self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
+        let wait = (durable && exactly_once).then(|| Wait::batch(self.out.batch));
+        self.out.send_row(now, slot, row, packet_id, false, wait);
+    }
+
+    fn waits_for(&self, slot: u32, packet_id: PacketId, sequence: u64) -> bool {
+        let window = &self.out.sessions[slot as usize].window;
+        window.get(packet_id).is_some_and(|(_, tag)| *tag == sequence)
+    }
+
+    fn count_sent(&mut self, slot: u32) {
+        let link = self.out.sessions[slot as usize].link;
+        if let Some(link) = self.out.links.get_mut(link as usize) {
+            link.sent = link.sent.saturating_add(1);
+        }
+    }
+
+    /// The store's answer to [`Effect::Load`]: the rows from the first wanted on, and the sequence after the last one looked at.
+    pub fn handle_loaded(&mut self, now: u64, session: SessionNumber, rows: Vec<(u64, QueueRow)>, through: u64) {
+        if self.handle_departed_rows(now, session, &rows) {
+            return;
+        }
+        let Some(slot) = self.loads.remove(&session) else { return };
+        let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session) else { return };
+        let queue = &mut session.queue;
+        if !queue.loading || session.link == NONE {
+            return;
+        }
+        queue.loading = false;
+        queue.unread = through.max(queue.unread);
+        if !rows.is_empty() {
+            queue.ahead = Some(VecDeque::from(rows).into());
+        }
+        self.pump(now, slot);
+    }
+}

@@ -1,0 +1,123 @@
+//! Session state (section 4.1): what the server knows of a client, connected or not.
+
+use darter_codec::record::{QueueRow, SessionNumber};
+use crate::link::NONE;
+use crate::topics::{FilterId, ScanCursor};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use darter_codec::{Message, SubscriptionOptions};
+use darter_session::{IncomingIds, Window};
+
+/// The sequence of a sent message that has no row in the store.
+pub(crate) const UNSTORED: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Slot of the connection, or [`NONE`].
+    pub(crate) link: u32,
+    /// True once CONNACK is on its way: messages may be sent.
+    pub(crate) attached: bool,
+    pub(crate) number: SessionNumber,
+    pub(crate) client: Arc<str>,
+    pub(crate) user: Option<Arc<str>>,
+    /// Session expiry interval in seconds (section 3.1.2.11.2); 0 ends the session with its connection.
+    pub(crate) expiry: u32,
+    /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
+    pub(crate) window: Window<u64>,
+    pub(crate) incoming: IncomingIds,
+    pub(crate) queue: Queue,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) will: Option<Box<Will>>,
+    /// When the will is published and when the session ends, while its client is away.
+    pub(crate) will_at: u64,
+    pub(crate) ends_at: u64,
+    /// True once a message of a shared subscription joined its queue.
+    pub(crate) has_shared_rows: bool,
+    /// Retained messages still to be sent for new subscriptions.
+    pub(crate) scans: Option<Box<VecDeque<Scan>>>,
+}
+
+/// A subscription as its session remembers it; options and identifier are in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subscription {
+    Filter(FilterId),
+    /// The whole `$share/group/filter`.
+    Shared(Arc<str>),
+}
+
+/// A will message (section 3.1.2.5) and how long it waits after the connection is gone.
+#[derive(Debug)]
+pub(crate) struct Will {
+    pub(crate) message: Message,
+    /// Will delay interval in seconds (section 3.1.3.2.2).
+    pub(crate) delay: u32,
+    /// Message expiry interval in seconds, counted from the publication (section 3.1.3.2.4).
+    pub(crate) expiry: Option<u32>,
+}
+
+/// Retained messages to be sent for one new subscription.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) filter: Box<str>,
+    pub(crate) cursor: ScanCursor,
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) identifier: u32,
+}
+
+/// A session's messages in the store, and the few of them read ahead.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// Sequence of the next message to join.
+    pub(crate) next: u64,
+    /// First sequence that was not read ahead. Equal to `next` with nothing read ahead: the session is live.
+    pub(crate) unread: u64,
+    /// Messages and bytes that wait and were never sent.
+    pub(crate) waiting: usize,
+    pub(crate) waiting_bytes: usize,
+    /// True while the store reads for this session.
+    pub(crate) loading: bool,
+    pub(crate) ahead: Option<Box<VecDeque<(u64, QueueRow)>>>,
+}
+
+impl Queue {
+    /// Live: a new message goes straight to the client. Otherwise it joins the queue, so that order is kept.
+    pub(crate) fn is_live(&self) -> bool {
+        self.unread == self.next && self.ahead.is_none() && !self.loading
+    }
+
+    /// Starts again at the first message that is still there.
+    pub(crate) fn rewind(&mut self) {
+        self.unread = 0;
+        self.ahead = None;
+        self.loading = false;
+    }
+}
+
+impl Session {
+    pub(crate) fn new(number: SessionNumber, client: Arc<str>, expiry: u32) -> Self {
+        Self {
+            link: NONE,
+            attached: false,
+            number,
+            client,
+            user: None,
+            expiry,
+            window: Window::default(),
+            incoming: IncomingIds::default(),
+            queue: Queue::default(),
+            subscriptions: Vec::new(),
+            will: None,
+            will_at: 0,
+            ends_at: 0,
+            has_shared_rows: false,
+            scans: None,
+        }
+    }
+
+    /// True when the session outlives its connection, so that what it holds must be stored.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.expiry > 0
+    }
+}

@@ -1,0 +1,390 @@
+//! One shard of the server's brain.
+
+use crate::counters::{Counters, Drops};
+use crate::effect::{Effect, LinkId};
+use darter_codec::record::{Change, SessionNumber};
+use crate::event::{Ending, Event};
+use crate::groups::Groups;
+use crate::held::Release;
+use crate::limits::Limits;
+use crate::link::{Link, LinkState, NONE};
+use crate::outbox::Outbox;
+use crate::output::{Output, Spares};
+use crate::peer::Peers;
+use crate::template::Templates;
+use crate::timers::Timers;
+use crate::topics::{Matches, RetainedTree, SubscriptionTree};
+use crate::wheel::Wheel;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::hash::{Hasher, SipHasher};
+use darter_codec::frame::{self, Scan};
+use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
+use hashbrown::HashMap;
+use slab::Slab;
+
+/// Which shard of how many, and the secrets that all of them share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index of this shard, 0-based.
+    pub index: u8,
+    /// Number of shards, 1 to 64.
+    pub shards: u8,
+    /// Random key of the hash by which client identifiers are given to shards; the same on all shards.
+    pub key: u64,
+}
+
+impl Place {
+    /// The shard that a name belongs to: the same on every shard of the server, not to be guessed from outside.
+    #[expect(deprecated, reason = "the keyed SipHash of core; nothing newer is there without std")]
+    pub(crate) fn choose(&self, name: &str) -> u8 {
+        if self.shards <= 1 {
+            return 0;
+        }
+        let mut hasher = SipHasher::new_with_keys(self.key, !self.key);
+        hasher.write(name.as_bytes());
+        u8::try_from(hasher.finish() % u64::from(self.shards)).unwrap_or(0)
+    }
+}
+
+/// Sessions, subscriptions and routing of the clients that one thread serves, without any IO.
+///
+/// The driver calls, in this order in each turn:
+/// 1. [`accept`](Self::accept), [`receive`](Self::receive), [`lost`](Self::lost), [`drained`](Self::drained) for what its
+///    sockets did, [`handle_peer`](Self::handle_peer) for what other shards sent, [`handle_timeout`](Self::handle_timeout)
+///    when [`next_timeout`](Self::next_timeout) has passed;
+/// 2. [`take_batch`](Self::take_batch): stores the changes and, once they are stored (at once or in a later turn), calls
+///    [`handle_committed`](Self::handle_committed); [`poll_effect`](Self::poll_effect) until there is none; both again until nothing comes;
+/// 3. [`poll_dirty`](Self::poll_dirty): writes each output once, then [`written`](Self::written);
+/// 4. [`finish_turn`](Self::finish_turn).
+///
+/// `now` is in milliseconds of any monotonic origin and never goes back.
+#[derive(Debug)]
+pub struct Shard {
+    pub(crate) place: Place,
+    pub(crate) out: Outbox,
+    pub(crate) by_client: HashMap<Arc<str>, u32>,
+    pub(crate) tree: SubscriptionTree,
+    pub(crate) matches: Matches,
+    pub(crate) retained: RetainedTree,
+    pub(crate) groups: Groups,
+    pub(crate) peers: Peers,
+    pub(crate) wheel: Wheel,
+    pub(crate) timers: Timers,
+    pub(crate) closing: Vec<u32>,
+    /// Slots of the sessions for which the store reads.
+    pub(crate) loads: HashMap<SessionNumber, u32>,
+    pub(crate) serial: u32,
+    pub(crate) next_session: SessionNumber,
+    pub(crate) next_client: u64,
+    committed: u64,
+    pub(crate) topic_scratch: String,
+    pub(crate) property_scratch: Vec<u8>,
+}
+
+impl Shard {
+    /// A shard with nothing in it. `seed` keys its hash tables against topics chosen to collide.
+    #[must_use]
+    pub fn new(place: Place, limits: Limits, seed: u64, now: u64) -> Self {
+        Self {
+            place,
+            out: Outbox {
+                limits,
+                links: Slab::new(),
+                sessions: Slab::new(),
+                dirty: Vec::new(),
+                pressing: Vec::new(),
+                spares: Spares::default(),
+                persist: Vec::new(),
+                batch: 1,
+                held: VecDeque::new(),
+                effects: VecDeque::new(),
+                counters: Counters::default(),
+                drops: Drops::default(),
+                templates: Templates::default(),
+            },
+            by_client: HashMap::default(),
+            tree: SubscriptionTree::new(seed),
+            matches: Matches::default(),
+            retained: RetainedTree::new(seed),
+            groups: Groups::default(),
+            peers: Peers::new(place),
+            wheel: Wheel::new(now),
+            timers: Timers::default(),
+            closing: Vec::new(),
+            loads: HashMap::new(),
+            serial: 0,
+            next_session: (u64::from(place.index) << 56) + 1,
+            next_client: 0,
+            committed: 0,
+            topic_scratch: String::new(),
+            property_scratch: Vec::new(),
+        }
+    }
+
+    /// A new network connection.
+    pub fn accept(&mut self, now: u64) -> LinkId {
+        self.serial = self.serial.wrapping_add(1);
+        self.out.counters.sockets += 1;
+        let timeout = self.out.limits.connect_timeout;
+        let slot = self.out.links.insert(Link::new(self.serial, now, timeout));
+        let id = LinkId { slot: u32::try_from(slot).unwrap_or(NONE), serial: self.serial };
+        self.wheel.schedule(now + timeout, id);
+        id
+    }
+
+    /// Bytes from a connection. Returns how many were consumed; the driver keeps the others and hands them in again
+    /// with what follows them, or after [`Effect::Resume`].
+    ///
+    /// `owner` is the same bytes as shared memory, if they are; large payloads are then not copied.
+    pub fn receive(&mut self, now: u64, id: LinkId, input: &[u8], owner: Option<&Bytes>) -> usize {
+        let mut consumed = 0;
+        loop {
+            let (connect_size, packet_size) = (self.out.limits.connect_size, self.out.limits.packet_size);
+            let Some(link) = self.out.link_mut(id) else { return input.len() };
+            let limit = match link.state {
+                LinkState::Connecting => connect_size,
+                LinkState::Open => packet_size,
+                LinkState::Authenticating | LinkState::Opening => return consumed,
+                LinkState::Closed => return input.len(),
+            };
+            let connecting = link.state == LinkState::Connecting;
+            match frame::scan(&input[consumed..], limit) {
+                Ok(Scan::Partial { .. }) => return consumed,
+                Ok(Scan::Complete(frame)) => {
+                    let len = frame.len;
+                    if !connecting {
+                        link.last_seen = now;
+                        self.out.counters.packets_received += 1;
+                        let outcome = self.handle_packet(now, id.slot, frame.first, frame.body, owner);
+                        if let Err(error) = outcome {
+                            self.fail(now, id.slot, error);
+                        }
+                    } else if !self.handle_first_packet(now, id, frame.first, frame.body) {
+                        return consumed;
+                    }
+                    consumed += len;
+                }
+                Err(error) => {
+                    self.fail(now, id.slot, error);
+                    return input.len();
+                }
+            }
+        }
+    }
+
+    /// The network connection is gone, without a DISCONNECT.
+    pub fn lost(&mut self, now: u64, id: LinkId) {
+        if self.out.link_mut(id).is_some() {
+            self.close(now, id.slot, Ending::Lost);
+        }
+    }
+
+    /// Disconnects every client: version 5 clients with `reason` (section 3.14.2.1). Used at shutdown.
+    pub fn close_all(&mut self, now: u64, reason: ReasonCode, what: &'static str) {
+        let slots: Vec<u32> = self.out.links.iter().filter_map(|(slot, _)| u32::try_from(slot).ok()).collect();
+        for slot in slots {
+            self.close(now, slot, Ending::Server { reason, what });
+        }
+    }
+
+    /// The changes of this turn, and the number to hand to [`handle_committed`](Self::handle_committed) when all of them
+    /// are stored. None when nothing is to be stored and nothing waits for this turn's batch.
+    pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<u64> {
+        core::mem::swap(changes, &mut self.out.persist);
+        let waits = self.out.held.front().is_some_and(|held| held.wait.batch <= self.committed);
+        if changes.is_empty() && !waits && !self.peers.has_answers() {
+            return None;
+        }
+        let batch = self.out.batch;
+        self.out.batch += 1;
+        Some(batch)
+    }
+
+    /// Everything up to `batch` is stored: what waited for it leaves.
+    pub fn handle_committed(&mut self, now: u64, batch: u64) {
+        self.committed = self.committed.max(batch);
+        self.release_held(now);
+    }
+
+    pub(crate) fn release_held(&mut self, now: u64) {
+        if self.peers.has_answers() {
+            self.peers.send_answers(self.committed);
+        }
+        while let Some(held) = self.out.held.front() {
+            if held.wait.batch > self.committed || !self.peers.reached(&held.wait) {
+                break;
+            }
+            let Some(held) = self.out.held.pop_front() else { break };
+            match held.release {
+                Release::Bytes { link, bytes } => {
+                    self.out.release(link, bytes);
+                    self.after_release(now, link);
+                }
+                Release::Open { link, connack } => self.finish_open(now, link, &connack),
+            }
+        }
+    }
+
+    fn after_release(&mut self, now: u64, id: LinkId) {
+        let Some(link) = self.out.link_mut(id) else { return };
+        if link.held == 0 {
+            let session = link.session;
+            if session != NONE {
+                self.pump(now, session);
+            }
+        }
+    }
+
+    /// The next thing the driver shall do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        if self.out.effects.is_empty() {
+            self.peers.flush(&mut self.out.effects);
+        }
+        self.out.effects.pop_front()
+    }
+
+    /// Slot of the next output to write in this turn.
+    pub fn poll_dirty(&mut self) -> Option<LinkId> {
+        while let Some(slot) = self.out.dirty.pop() {
+            if let Some(link) = self.out.links.get_mut(slot as usize) {
+                link.dirty = false;
+                if link.state != LinkState::Closed {
+                    return Some(link.id(slot));
+                }
+            }
+        }
+        None
+    }
+
+    /// An output that has grown so long that it should be written now.
+    pub fn poll_pressing(&mut self) -> Option<LinkId> {
+        while let Some(slot) = self.out.pressing.pop() {
+            if let Some(link) = self.out.links.get(slot as usize)
+                && link.state != LinkState::Closed
+            {
+                return Some(link.id(slot));
+            }
+        }
+        None
+    }
+
+    /// The output of a connection.
+    pub fn output(&mut self, id: LinkId) -> Option<&mut Output> {
+        self.out.link_mut(id).map(|link| &mut link.output)
+    }
+
+    /// The driver wrote to a connection: an empty buffer goes back, and what waited for room goes on.
+    pub fn written(&mut self, now: u64, id: LinkId) {
+        let Outbox { links, spares, limits, .. } = &mut self.out;
+        let Some(link) = links.get_mut(id.slot as usize).filter(|link| link.serial == id.serial) else { return };
+        spares.give_back(&mut link.output);
+        if link.output.len() >= limits.output_bytes / 2 {
+            return;
+        }
+        let session = link.session;
+        if link.overflow.is_some() {
+            self.out.drain_overflow(id.slot);
+        }
+        if session != NONE {
+            self.pump(now, session);
+        }
+    }
+
+    /// True while reading from this client must wait, because it does not read what the server answers.
+    #[must_use]
+    pub fn is_paused(&self, id: LinkId) -> bool {
+        self.out.links.get(id.slot as usize).is_some_and(|link| link.output.len() > 2 * self.out.limits.output_bytes)
+    }
+
+    /// Frees the slots of closed connections.
+    pub fn finish_turn(&mut self) {
+        for slot in self.closing.drain(..) {
+            self.out.links.try_remove(slot as usize);
+        }
+    }
+
+    /// What this shard counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.out.counters;
+        counters.sessions = self.out.sessions.len() as u64;
+        counters.retained = self.retained.len() as u64;
+        counters.retained_bytes = self.retained.bytes() as u64;
+        counters
+    }
+
+    /// Messages not delivered, by client, topic and reason.
+    #[must_use]
+    pub fn drops(&self) -> &Drops {
+        &self.out.drops
+    }
+
+    /// The shard that owns a client identifier.
+    #[must_use]
+    pub fn owner(&self, client: &str) -> u8 {
+        self.place.choose(client)
+    }
+
+    /// Ends a connection whose bytes broke the protocol (section 4.13).
+    pub(crate) fn fail(&mut self, now: u64, slot: u32, error: impl Into<Fault>) {
+        let Fault { reason, what } = error.into();
+        self.out.counters.bad_packets += 1;
+        self.close(now, slot, Ending::Server { reason, what });
+    }
+
+    /// Ends a connection from the server's side or after the client's end; the session goes on or ends as it should.
+    pub(crate) fn close(&mut self, now: u64, slot: u32, ending: Ending) {
+        let Some(link) = self.out.links.get_mut(slot as usize) else { return };
+        if link.state == LinkState::Closed {
+            return;
+        }
+        let was_open = matches!(link.state, LinkState::Open | LinkState::Opening);
+        if let Ending::Server { reason, what } = &ending
+            && link.state == LinkState::Open
+            && link.is_v5()
+        {
+            let mut properties = Properties::default();
+            properties.push(Property::ReasonString((*what).into()));
+            let packet = Packet::from(Disconnect { reason: *reason, properties });
+            let mut bytes = Vec::new();
+            if packet.encode(link.version, &mut bytes).is_ok() && bytes.len() <= link.packet_most as usize {
+                link.output.bytes().extend_from_slice(&bytes);
+                self.out.counters.packets_sent += 1;
+            }
+        }
+        link.state = LinkState::Closed;
+        let session = core::mem::replace(&mut link.session, NONE);
+        let id = link.id(slot);
+        let last = link.output.to_vec();
+        link.output = Output::default();
+        link.overflow = None;
+        let client = self.out.sessions.get(session as usize).map(|session| session.client.clone());
+        self.out.effects.push_back(Effect::Close { link: id, last });
+        self.closing.push(slot);
+        if was_open {
+            self.out.counters.connected -= 1;
+        }
+        let with_will = !matches!(ending, Ending::Client(ReasonCode::Success));
+        self.out.effects.push_back(Effect::Event(Event::Disconnected { link: slot, client, ending }));
+        if session != NONE {
+            self.detach(now, session, with_will);
+        }
+    }
+}
+
+/// A broken rule: the reason code for the wire, and plain words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) reason: ReasonCode,
+    pub(crate) what: &'static str,
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Self { reason: error.reason_code(), what: error.what() }
+    }
+}

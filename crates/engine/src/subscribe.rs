@@ -1,0 +1,161 @@
+//! SUBSCRIBE and UNSUBSCRIBE (sections 3.8 to 3.11).
+
+use darter_codec::record::Change;
+use crate::held::Wait;
+use crate::incoming::violation;
+use crate::session::{Scan, Subscription};
+use crate::shard::{Fault, Shard};
+use crate::topics::{ScanCursor, Subscriber};
+use alloc::vec::Vec;
+use darter_codec::topic::{self, SharedFilter};
+use darter_codec::{
+    Packet, Properties, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck,
+    Unsubscribe, Version,
+};
+
+impl Shard {
+    /// Installs every filter, then answers; retained messages follow the SUBACK.
+    pub(crate) fn handle_subscribe(&mut self, now: u64, slot: u32, packet: &Subscribe) -> Result<(), Fault> {
+        let link = &self.out.links[slot as usize];
+        let (version, session) = (link.version, link.session);
+        let identifier = packet.properties.subscription_identifiers().next().unwrap_or(0);
+        let mut wait = Wait::order();
+        let mut reasons = Vec::with_capacity(packet.filters.len());
+        for entry in &packet.filters {
+            let reason = self.subscribe(session, entry, identifier, &mut wait)?;
+            reasons.push(reason);
+        }
+        let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
+        if durable {
+            wait.batch = self.out.batch;
+        }
+        let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
+        self.answer(slot, version, &Packet::from(reply), wait);
+        self.pump(now, session);
+        Ok(())
+    }
+
+    fn subscribe(
+        &mut self,
+        session: u32,
+        entry: &SubscribeFilter,
+        identifier: u32,
+        wait: &mut Wait,
+    ) -> Result<ReasonCode, Fault> {
+        let text: &str = &entry.filter;
+        let Ok(shared) = SharedFilter::parse(text) else { return Ok(ReasonCode::TopicFilterInvalid) };
+        let filter = shared.as_ref().map_or(text, |shared| shared.filter);
+        if topic::check_filter(filter).is_err() || topic::levels(filter).count() > self.out.limits.topic_levels {
+            return Ok(ReasonCode::TopicFilterInvalid);
+        }
+        if self.out.sessions[session as usize].subscriptions.len() >= self.out.limits.subscriptions {
+            return Ok(ReasonCode::QuotaExceeded);
+        }
+        let options = entry.options;
+        let is_new = if shared.is_some() {
+            if options.no_local {
+                return Err(violation("No Local on a shared subscription"));
+            }
+            self.join_group(session, text, options, identifier, wait)
+        } else {
+            self.subscribe_filter(session, filter, options, identifier, wait)
+        };
+        let stored = &self.out.sessions[session as usize];
+        if stored.is_durable() {
+            let session = stored.number;
+            self.out.persist.push(Change::Subscribed { session, filter: text.into(), options, identifier });
+        }
+        let wanted = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        if wanted && shared.is_none() {
+            let scan = Scan { filter: filter.into(), cursor: ScanCursor::default(), options, identifier };
+            self.out.sessions[session as usize].scans.get_or_insert_default().push_back(scan);
+        }
+        Ok(match options.qos {
+            QoS::AtMostOnce => ReasonCode::Success,
+            QoS::AtLeastOnce => ReasonCode::GrantedQos1,
+            QoS::ExactlyOnce => ReasonCode::GrantedQos2,
+        })
+    }
+
+    /// True when the session had no subscription to this filter before.
+    fn subscribe_filter(
+        &mut self,
+        session: u32,
+        filter: &str,
+        options: SubscriptionOptions,
+        identifier: u32,
+        wait: &mut Wait,
+    ) -> bool {
+        let (id, replaced) = self.tree.insert(filter, Subscriber::new(session, options, identifier));
+        if replaced.is_none() {
+            self.out.sessions[session as usize].subscriptions.push(Subscription::Filter(id));
+            self.out.counters.subscriptions += 1;
+        }
+        self.peers.interest_changed(&self.tree, id, Some(options.qos), replaced.map(|old| old.options().qos), wait);
+        replaced.is_none()
+    }
+
+    pub(crate) fn handle_unsubscribe(&mut self, slot: u32, packet: &Unsubscribe) {
+        let link = &self.out.links[slot as usize];
+        let (version, session) = (link.version, link.session);
+        let mut wait = Wait::order();
+        let mut reasons = Vec::with_capacity(packet.filters.len());
+        for filter in &packet.filters {
+            reasons.push(self.unsubscribe(session, filter, &mut wait));
+        }
+        if self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable()) {
+            wait.batch = self.out.batch;
+        }
+        let reply = UnsubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
+        self.answer(slot, version, &Packet::from(reply), wait);
+    }
+
+    fn unsubscribe(&mut self, session: u32, text: &str, wait: &mut Wait) -> ReasonCode {
+        let removed = match SharedFilter::parse(text) {
+            Ok(Some(_)) => self.leave_group(session, text, wait),
+            Ok(None) if topic::check_filter(text).is_ok() => self.unsubscribe_filter(session, text, wait),
+            _ => return ReasonCode::TopicFilterInvalid,
+        };
+        if !removed {
+            return ReasonCode::NoSubscriptionExisted;
+        }
+        let stored = &mut self.out.sessions[session as usize];
+        if let Some(scans) = &mut stored.scans {
+            scans.retain(|scan| *scan.filter != *text);
+        }
+        if stored.is_durable() {
+            let session = stored.number;
+            self.out.persist.push(Change::Unsubscribed { session, filter: text.into() });
+        }
+        ReasonCode::Success
+    }
+
+    fn unsubscribe_filter(&mut self, session: u32, filter: &str, wait: &mut Wait) -> bool {
+        let Some(id) = self.tree.find(filter) else { return false };
+        let subscriptions = &mut self.out.sessions[session as usize].subscriptions;
+        let Some(place) = subscriptions.iter().position(|one| *one == Subscription::Filter(id)) else { return false };
+        subscriptions.swap_remove(place);
+        self.remove_subscriber(session, id, wait);
+        true
+    }
+
+    /// Takes a session's subscription out of the tree.
+    pub(crate) fn remove_subscriber(&mut self, session: u32, id: crate::topics::FilterId, wait: &mut Wait) {
+        let qos = self.tree.subscriber(id, session).map(|subscriber| subscriber.options().qos);
+        self.peers.interest_changed(&self.tree, id, None, qos, wait);
+        self.tree.remove_by_id(id, session);
+        self.out.counters.subscriptions -= 1;
+    }
+
+    fn answer(&mut self, slot: u32, version: Version, packet: &Packet, wait: Wait) {
+        let mut bytes = Vec::new();
+        if packet.encode(version, &mut bytes).is_ok() {
+            let wait = (wait != Wait::order()).then_some(wait);
+            self.out.reply(slot, &bytes, wait);
+        }
+    }
+}
