@@ -33,6 +33,10 @@ pub(crate) fn run(options: &[String]) -> Result<(), String> {
     let options = Options::parse(options)?;
     let binaries = if options.build { build(&options)? } else { folder("release") };
     let effort = if options.quick { Effort::quick() } else { Effort::full() };
+    if options.nice != 0 {
+        // Where Linux groups processes by terminal session, the group's priority counts and not the process's.
+        let _ = fs::write("/proc/self/autogroup", options.nice.to_string());
+    }
     let mut laboratory = Laboratory::new(binaries, effort, options.nice, options.shards);
     let runs = laboratory.plan(&options.servers, &options.scenarios)?;
     for round in 1..=options.runs {

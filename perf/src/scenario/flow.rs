@@ -11,6 +11,8 @@ use crate::wire::{Delivery, Template};
 pub(super) const PAIRS: usize = 50;
 /// Subscribers of a fan-out, publishers of a fan-in.
 const MANY: u32 = 1000;
+/// Messages in flight per publisher of a fan-in: enough that the server always finds work when it looks.
+const FAN_IN_WINDOW: u64 = 10;
 /// Pairs, window and payload of the scenario with large messages.
 const LARGE: (usize, u64, usize) = (10, 2, 100 * 1024);
 
@@ -74,7 +76,7 @@ pub(super) fn fan_out(bench: &Bench, window: u64) -> Result<Report, String> {
 
 /// A thousand publishers on one topic that `subscribers` clients hear.
 pub(super) fn fan_in(bench: &Bench, subscribers: usize) -> Result<Report, String> {
-    shared_topic(bench, subscribers, bench.scaled(MANY), 1)
+    shared_topic(bench, subscribers, bench.scaled(MANY), FAN_IN_WINDOW)
 }
 
 fn shared_topic(bench: &Bench, subscribers: usize, publishers: usize, window: u64) -> Result<Report, String> {
