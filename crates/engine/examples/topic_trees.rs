@@ -17,7 +17,7 @@ const CASES: [(&str, fn()); 9] = [
     ("subscriptions-long", || {
         subscriptions(100_000, |n| {
             format!("a building with a long name/device-serial-{n:012}/temperature of air")
-        })
+        });
     }),
     ("wildcards", || subscriptions(100_000, |n| format!("+/{n}/#"))),
     ("fan-out", fan_out),

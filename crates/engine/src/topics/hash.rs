@@ -35,6 +35,13 @@ impl Hasher {
     }
 }
 
+/// Half of a hash, which is enough to find an entry.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+#[inline]
+pub(super) fn half(hash: u64) -> u32 {
+    hash as u32
+}
+
 /// Up to 16 bytes as one little-endian number, the missing ones zero.
 #[inline]
 pub(super) fn pack(bytes: &[u8]) -> u128 {

@@ -2,7 +2,8 @@
 
 use super::levels::split;
 use super::subscribers::Subscribers;
-use super::subscriptions::{FilterId, NONE, ROOT, SubscriptionTree};
+use super::subscriptions::{FilterId, NONE, SubscriptionTree};
+use super::wildcards::{ROOT, Wildcards};
 use alloc::vec::Vec;
 
 /// What [`SubscriptionTree::matches`] found. Keep the value for the next topic name: its memory is used again.
@@ -73,22 +74,34 @@ impl SubscriptionTree {
     /// the tree; nothing is allocated once `out` has grown to its use.
     pub fn matches(&self, topic: &str, out: &mut Matches) {
         out.clear();
+        if let Some(literal) = self.literals.find(topic) {
+            self.found(FilterId::of_literal(literal), out);
+        }
+        let root = &self.wildcards.nodes[ROOT as usize];
+        if root.literals > 0 || root.plus != NONE || root.hash != NONE {
+            self.match_wildcards(topic, out);
+        }
+    }
+
+    /// Walks all branches at once, level by level.
+    fn match_wildcards(&self, topic: &str, out: &mut Matches) {
+        let Wildcards { levels, nodes, .. } = &self.wildcards;
         let mut wildcards = !topic.starts_with('$');
         out.reached.push(ROOT);
         for level in split(topic) {
-            let label = self.levels.find(level);
+            let label = levels.find(level);
             for position in 0..out.reached.len() {
                 let id = out.reached[position];
-                let node = &self.nodes[id as usize];
+                let node = &nodes[id as usize];
                 if wildcards && node.hash != NONE {
-                    self.found(node.hash, out);
+                    self.found(FilterId::of_wildcard(node.hash), out);
                 }
                 if wildcards && node.plus != NONE {
                     out.next.push(node.plus);
                 }
                 if node.literals > 0
                     && let Some(label) = label
-                    && let Some(child) = self.literal(id, label)
+                    && let Some(child) = self.wildcards.literal(id, label)
                 {
                     out.next.push(child);
                 }
@@ -102,21 +115,21 @@ impl SubscriptionTree {
         }
         for position in 0..out.reached.len() {
             let id = out.reached[position];
-            self.found(id, out);
-            let hash = self.nodes[id as usize].hash;
+            self.found(FilterId::of_wildcard(id), out);
+            let hash = nodes[id as usize].hash;
             if hash != NONE {
-                self.found(hash, out);
+                self.found(FilterId::of_wildcard(hash), out);
             }
         }
     }
 
     #[inline]
-    fn found(&self, id: u32, out: &mut Matches) {
-        let node = &self.nodes[id as usize];
-        if !matches!(node.subscribers, Subscribers::None) {
-            out.nodes.push(FilterId(id));
+    fn found(&self, id: FilterId, out: &mut Matches) {
+        let Some(content) = self.content(id) else { return };
+        if !matches!(content.subscribers, Subscribers::None) {
+            out.nodes.push(id);
         }
-        if let Some(extra) = self.extras.get(node.extra as usize) {
+        if let Some(extra) = self.extras.get(content.extra as usize) {
             out.any |= extra.any;
             out.persistent |= extra.persistent;
             out.groups.extend_from_slice(&extra.groups);

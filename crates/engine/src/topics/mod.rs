@@ -8,17 +8,25 @@
 
 mod hash;
 mod levels;
+mod literals;
 mod matching;
 mod order;
 mod retained;
 mod scan;
 mod subscribers;
 mod subscriptions;
+mod table;
 #[cfg(test)]
 mod tests;
+mod wildcards;
 
 pub use matching::Matches;
 pub use retained::RetainedTree;
 pub use scan::ScanCursor;
 pub use subscribers::Subscriber;
 pub use subscriptions::{FilterId, SubscriptionTree};
+
+/// Ids have 32 bits: memory ends before they do.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

@@ -1,7 +1,9 @@
 //! Retained messages (section 3.3.1.3), by topic name and by topic filter.
 
-use super::hash::Hasher;
+use super::hash::{Hasher, half};
+use super::number;
 use super::order::Order;
+use super::table::Table;
 use core::cmp::Ordering;
 use darter_codec::Message;
 use hashbrown::HashTable;
@@ -30,7 +32,8 @@ const REMEMBERED: usize = 16_384;
 pub struct RetainedTree {
     hasher: Hasher,
     pub(super) entries: Slab<Entry>,
-    names: HashTable<Name>,
+    /// Slots in `entries` by topic name.
+    names: Table,
     pub(super) order: Order,
     bytes: usize,
     /// Stamps of removals, newer and older ones.
@@ -41,13 +44,6 @@ pub struct RetainedTree {
 pub(super) struct Entry {
     pub(super) message: Message,
     stamp: u64,
-}
-
-/// A slot in `entries`, found by a hash of its topic name.
-#[derive(Debug, Clone, Copy)]
-struct Name {
-    slot: u32,
-    hash: u32,
 }
 
 /// A topic without a message, told by the whole hash of its name.
@@ -64,7 +60,7 @@ impl RetainedTree {
         RetainedTree {
             hasher: Hasher::new(seed),
             entries: Slab::new(),
-            names: HashTable::new(),
+            names: Table::default(),
             order: Order::default(),
             bytes: 0,
             removals: [HashTable::new(), HashTable::new()],
@@ -120,8 +116,7 @@ impl RetainedTree {
         self.bytes += message.size();
         let slot = number(self.entries.insert(Entry { message, stamp }));
         let RetainedTree { entries, names, order, .. } = self;
-        let name = Name { slot, hash: half(hash) };
-        names.insert_unique(spread(name.hash), name, |name| spread(name.hash));
+        names.insert(half(hash), slot);
         let topic = entries[slot as usize].topic();
         order.insert(slot, |other| entries[other as usize].topic().cmp(topic));
         true
@@ -140,9 +135,7 @@ impl RetainedTree {
         }
         self.remember_removal(hash, stamp);
         self.order.remove(number(slot), |other| self.entries[other as usize].topic().cmp(topic.as_bytes()));
-        if let Ok(name) = self.names.find_entry(spread(half(hash)), |name| name.slot as usize == slot) {
-            name.remove();
-        }
+        self.names.remove(half(hash), number(slot));
         let Entry { message, .. } = self.entries.remove(slot);
         self.bytes -= message.size();
         Some(message)
@@ -155,9 +148,8 @@ impl RetainedTree {
     }
 
     fn slot(&self, topic: &[u8], hash: u64) -> Option<usize> {
-        let short = half(hash);
-        let is_slot = |name: &Name| name.hash == short && self.entries[name.slot as usize].topic() == topic;
-        self.names.find(spread(short), is_slot).map(|name| name.slot as usize)
+        let slot = self.names.find(half(hash), |slot| self.entries[slot as usize].topic() == topic)?;
+        Some(slot as usize)
     }
 
     fn removed_later(&self, hash: u64, stamp: u64) -> bool {
@@ -188,19 +180,4 @@ impl Entry {
     pub(super) fn compare(&self, key: &[u8]) -> Ordering {
         self.topic().cmp(key)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough")]
-fn half(hash: u64) -> u32 {
-    hash as u32
-}
-
-/// A stored half hash as the table wants it: the low bits choose the place, the highest tell neighbours apart.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-/// Numbers of slots have 32 bits; memory ends before they do.
-fn number(slot: usize) -> u32 {
-    u32::try_from(slot).unwrap_or(u32::MAX)
 }

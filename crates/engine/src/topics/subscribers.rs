@@ -1,6 +1,7 @@
 //! The subscribers of one topic filter: none, one, or a list with a quick way to each session.
 
 use super::hash::Hasher;
+use super::number;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use darter_codec::SubscriptionOptions;
@@ -190,9 +191,4 @@ impl List {
 #[inline]
 fn hash(hasher: &Hasher, session: u32) -> u64 {
     hasher.words(u64::from(session), 0, 0)
-}
-
-/// Sessions have 32-bit slots, so no list is longer.
-fn number(position: usize) -> u32 {
-    u32::try_from(position).unwrap_or(u32::MAX)
 }

@@ -1,60 +1,42 @@
-//! Topic filters as a tree of levels, with the subscribers, shared groups and remote interest of each filter.
+//! All topic filters of a shard, with the subscribers, shared groups and remote interest of each.
 
-use super::hash::Hasher;
-use super::levels::{Label, Levels, split};
+use super::literals::Literals;
+use super::number;
 use super::subscribers::{Lists, Subscriber, Subscribers};
+use super::wildcards::Wildcards;
 use alloc::string::String;
 use alloc::vec::Vec;
-use hashbrown::HashTable;
 use slab::Slab;
 
 /// No node, or nothing out of line.
 pub(super) const NONE: u32 = u32::MAX;
-pub(super) const ROOT: u32 = 0;
+/// Tells the filters with wildcards from those without.
+const WILDCARD: u32 = 1 << 31;
 
 /// A topic filter in a [`SubscriptionTree`]: valid as long as anything is stored for the filter, then used again
 /// for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FilterId(pub(super) u32);
+pub struct FilterId(u32);
 
 /// All topic filters of a shard.
 ///
-/// A filter exists while it has a subscriber, a shared group or remote interest, and takes one node per level that
-/// it does not have in common with others. Inner nodes find their children in one hash table over (parent, level).
+/// A filter exists while it has a subscriber, a shared group or remote interest. Those without wildcards are found by
+/// a hash of the whole topic name; those with wildcards are a tree of levels.
 #[derive(Debug)]
 pub struct SubscriptionTree {
-    hasher: Hasher,
-    pub(super) levels: Levels,
-    pub(super) nodes: Vec<Node>,
-    free: Vec<u32>,
-    children: HashTable<Child>,
-    pub(super) lists: Lists,
+    pub(super) literals: Literals,
+    pub(super) wildcards: Wildcards,
+    lists: Lists,
     pub(super) extras: Slab<Extra>,
     subscriptions: usize,
 }
 
-/// One level of one or more filters. Aligned so that a visit touches one cache line.
+/// What is stored for a filter.
 #[derive(Debug)]
-#[repr(align(64))]
-pub(super) struct Node {
-    label: Label,
-    parent: u32,
-    /// Number of children that are not wildcards.
-    pub(super) literals: u32,
-    /// The child `+`.
-    pub(super) plus: u32,
-    /// The child `#`.
-    pub(super) hash: u32,
+pub(super) struct Content {
     pub(super) subscribers: Subscribers,
     /// Key in `extras`, or [`NONE`].
     pub(super) extra: u32,
-}
-
-/// A node, found by a hash of its parent and label.
-#[derive(Debug, Clone, Copy)]
-struct Child {
-    node: u32,
-    hash: u32,
 }
 
 /// What few filters have.
@@ -72,12 +54,9 @@ impl SubscriptionTree {
     #[must_use]
     pub fn new(seed: u64) -> SubscriptionTree {
         SubscriptionTree {
-            hasher: Hasher::new(seed),
-            levels: Levels::new(seed ^ 1),
-            nodes: alloc::vec![Node::new(Label::PLUS, NONE)],
-            free: Vec::new(),
-            children: HashTable::new(),
-            lists: Lists::new(seed ^ 2),
+            literals: Literals::new(seed),
+            wildcards: Wildcards::new(seed ^ 2),
+            lists: Lists::new(seed ^ 4),
             extras: Slab::new(),
             subscriptions: 0,
         }
@@ -97,10 +76,11 @@ impl SubscriptionTree {
 
     /// Subscribes a session to a filter; returns the session's former subscription to it [MQTT-3.8.4-3].
     pub fn insert(&mut self, filter: &str, subscriber: Subscriber) -> (FilterId, Option<Subscriber>) {
-        let node = self.node_or_new(filter);
-        let replaced = self.lists.insert(&mut self.nodes[node as usize].subscribers, subscriber);
+        let id = self.find_or_add(filter);
+        let content = content_mut(&mut self.literals, &mut self.wildcards, id);
+        let replaced = content.and_then(|content| self.lists.insert(&mut content.subscribers, subscriber));
         self.subscriptions += usize::from(replaced.is_none());
-        (FilterId(node), replaced)
+        (id, replaced)
     }
 
     /// Ends a session's subscription to a filter.
@@ -111,47 +91,43 @@ impl SubscriptionTree {
     /// Ends a session's subscription to a filter; the identifier is invalid afterwards if nothing else is stored
     /// for the filter.
     pub fn remove_by_id(&mut self, filter: FilterId, session: u32) -> Option<Subscriber> {
-        let node = self.nodes.get_mut(filter.0 as usize)?;
-        let removed = self.lists.remove(&mut node.subscribers, session)?;
+        let content = content_mut(&mut self.literals, &mut self.wildcards, filter)?;
+        let removed = self.lists.remove(&mut content.subscribers, session)?;
         self.subscriptions -= 1;
-        self.prune(filter.0);
+        self.prune(filter);
         Some(removed)
     }
 
-    /// The filter's identifier, if anything is stored for it or for a filter that begins with it.
+    /// The filter's identifier, if anything is stored for it.
     #[must_use]
     pub fn find(&self, filter: &str) -> Option<FilterId> {
-        split(filter).try_fold(ROOT, |node, level| self.child(node, self.levels.find(level)?)).map(FilterId)
+        if !has_wildcard(filter) {
+            return self.literals.find(filter).map(FilterId);
+        }
+        let id = FilterId(self.wildcards.find(filter)? | WILDCARD);
+        self.content(id).is_some_and(|content| !content.is_empty()).then_some(id)
     }
 
     /// The local subscribers of a filter, in no order.
     #[inline]
     #[must_use]
     pub fn subscribers(&self, filter: FilterId) -> &[Subscriber] {
-        self.nodes.get(filter.0 as usize).map_or(&[], |node| self.lists.slice(&node.subscribers))
+        self.content(filter).map_or(&[], |content| self.lists.slice(&content.subscribers))
     }
 
     /// One session's subscription to a filter.
     #[must_use]
     pub fn subscriber(&self, filter: FilterId, session: u32) -> Option<&Subscriber> {
-        self.lists.get(&self.nodes.get(filter.0 as usize)?.subscribers, session)
+        self.lists.get(&self.content(filter)?.subscribers, session)
     }
 
-    /// The filter's text, put together again from its levels; empty for an invalid identifier.
+    /// The filter's text; empty for an invalid identifier.
     #[must_use]
     pub fn filter_text(&self, filter: FilterId) -> String {
-        let mut path = Vec::new();
-        let mut at = filter.0;
-        while let Some(node) = self.nodes.get(at as usize).filter(|node| node.parent != NONE) {
-            path.push(node.label);
-            at = node.parent;
-        }
         let mut text = Vec::new();
-        for (depth, label) in path.into_iter().rev().enumerate() {
-            if depth > 0 {
-                text.push(b'/');
-            }
-            self.levels.push_text(label, &mut text);
+        match filter.wildcard() {
+            Some(node) => self.wildcards.push_text(node, &mut text),
+            None => text.extend_from_slice(self.literals.text(filter.0)),
         }
         String::from_utf8(text).unwrap_or_default()
     }
@@ -160,23 +136,23 @@ impl SubscriptionTree {
     /// stored for a `persistent` session. Both false ends its interest.
     pub fn set_remote(&mut self, filter: &str, shard: u8, any: bool, persistent: bool) {
         let bit = 1_u64.checked_shl(u32::from(shard)).unwrap_or(0);
-        if !any && !persistent {
-            let Some(FilterId(node)) = self.find(filter) else { return };
-            if let Some(extra) = self.extras.get_mut(self.nodes[node as usize].extra as usize) {
-                extra.any &= !bit;
-                extra.persistent &= !bit;
-            }
-            return self.prune(node);
+        let wanted = any || persistent;
+        let Some(id) = (if wanted { Some(self.find_or_add(filter)) } else { self.find(filter) }) else {
+            return;
+        };
+        if let Some(extra) = self.extra(id, wanted) {
+            extra.any = if any { extra.any | bit } else { extra.any & !bit };
+            extra.persistent = if persistent { extra.persistent | bit } else { extra.persistent & !bit };
         }
-        let (_, extra) = self.extra_or_new(filter);
-        extra.any = if any { extra.any | bit } else { extra.any & !bit };
-        extra.persistent = if persistent { extra.persistent | bit } else { extra.persistent & !bit };
+        self.prune(id);
     }
 
     /// Adds a shared group (section 4.8.2), by the caller's number for it, to a filter (without `$share/group/`).
     pub fn add_group(&mut self, filter: &str, group: u32) -> FilterId {
-        let (id, extra) = self.extra_or_new(filter);
-        if !extra.groups.contains(&group) {
+        let id = self.find_or_add(filter);
+        if let Some(extra) = self.extra(id, true)
+            && !extra.groups.contains(&group)
+        {
             extra.groups.push(group);
         }
         id
@@ -190,149 +166,82 @@ impl SubscriptionTree {
     /// Takes a shared group from a filter; false if it was not there. The identifier is invalid afterwards if
     /// nothing else is stored for the filter.
     pub fn remove_group_by_id(&mut self, filter: FilterId, group: u32) -> bool {
-        let Some(node) = self.nodes.get(filter.0 as usize) else { return false };
-        let Some(extra) = self.extras.get_mut(node.extra as usize) else { return false };
+        let Some(extra) = self.extra(filter, false) else { return false };
         let Some(position) = extra.groups.iter().position(|&other| other == group) else { return false };
         extra.groups.swap_remove(position);
-        self.prune(filter.0);
+        self.prune(filter);
         true
     }
 
-    #[cfg(test)]
-    pub(super) fn has_only_its_root(&self) -> bool {
-        let Self { levels, nodes, free, children, lists, extras, subscriptions, .. } = self;
-        let nothing_out_of_line = levels.is_empty() && lists.is_empty() && extras.is_empty();
-        nodes.len() == free.len() + 1 && children.is_empty() && nothing_out_of_line && *subscriptions == 0
-    }
-
-    /// The child of a node, wildcards included.
-    fn child(&self, parent: u32, label: Label) -> Option<u32> {
-        let node = &self.nodes[parent as usize];
-        let child = match label {
-            Label::PLUS => node.plus,
-            Label::HASH => node.hash,
-            _ => return self.literal(parent, label),
-        };
-        (child != NONE).then_some(child)
-    }
-
-    /// The child of a node that is not a wildcard.
     #[inline]
-    pub(super) fn literal(&self, parent: u32, label: Label) -> Option<u32> {
-        let short = self.hash(parent, label);
-        let is_child = |child: &Child| {
-            child.hash == short && {
-                let node = &self.nodes[child.node as usize];
-                node.label == label && node.parent == parent
-            }
-        };
-        self.children.find(spread(short), is_child).map(|child| child.node)
-    }
-
-    fn node_or_new(&mut self, filter: &str) -> u32 {
-        let mut at = ROOT;
-        for level in split(filter) {
-            let known = self.levels.find(level).and_then(|label| self.child(at, label));
-            at = known.unwrap_or_else(|| self.add_child(at, level));
+    pub(super) fn content(&self, id: FilterId) -> Option<&Content> {
+        match id.wildcard() {
+            Some(node) => self.wildcards.nodes.get(node as usize).map(|node| &node.content),
+            None => self.literals.content(id.0),
         }
-        at
     }
 
-    fn add_child(&mut self, parent: u32, level: &[u8]) -> u32 {
-        let label = self.levels.acquire(level);
-        let node = Node::new(label, parent);
-        let id = if let Some(id) = self.free.pop() {
-            self.nodes[id as usize] = node;
-            id
+    fn find_or_add(&mut self, filter: &str) -> FilterId {
+        if has_wildcard(filter) {
+            FilterId::of_wildcard(self.wildcards.find_or_add(filter))
         } else {
-            self.nodes.push(node);
-            number(self.nodes.len() - 1)
-        };
-        let hash = self.hash(parent, label);
-        let parent = &mut self.nodes[parent as usize];
-        match label {
-            Label::PLUS => parent.plus = id,
-            Label::HASH => parent.hash = id,
-            _ => {
-                parent.literals += 1;
-                let child = Child { node: id, hash };
-                self.children.insert_unique(spread(hash), child, |child| spread(child.hash));
-            }
-        }
-        id
-    }
-
-    fn extra_or_new(&mut self, filter: &str) -> (FilterId, &mut Extra) {
-        let id = self.node_or_new(filter);
-        let node = &mut self.nodes[id as usize];
-        if node.extra == NONE {
-            node.extra = number(self.extras.insert(Extra::default()));
-        }
-        (FilterId(id), &mut self.extras[node.extra as usize])
-    }
-
-    /// Frees a node without content, and its ancestors as far as they existed for it only.
-    fn prune(&mut self, mut id: u32) {
-        while id != ROOT {
-            let node = &mut self.nodes[id as usize];
-            if node.extra != NONE && self.extras[node.extra as usize].is_empty() {
-                self.extras.remove(node.extra as usize);
-                node.extra = NONE;
-            }
-            if !node.is_empty() {
-                return;
-            }
-            let (parent, label) = (node.parent, node.label);
-            node.parent = NONE;
-            self.unlink(parent, label, id);
-            self.levels.release(label);
-            self.free.push(id);
-            id = parent;
+            FilterId::of_literal(self.literals.find_or_add(filter))
         }
     }
 
-    fn unlink(&mut self, parent: u32, label: Label, id: u32) {
-        let hash = self.hash(parent, label);
-        let parent = &mut self.nodes[parent as usize];
-        match label {
-            Label::PLUS => parent.plus = NONE,
-            Label::HASH => parent.hash = NONE,
-            _ => {
-                parent.literals -= 1;
-                if let Ok(entry) = self.children.find_entry(spread(hash), |child| child.node == id) {
-                    entry.remove();
-                }
-            }
+    /// What the filter has out of line, made if it is `wanted`.
+    fn extra(&mut self, id: FilterId, wanted: bool) -> Option<&mut Extra> {
+        let content = content_mut(&mut self.literals, &mut self.wildcards, id)?;
+        if content.extra == NONE && wanted {
+            content.extra = number(self.extras.insert(Extra::default()));
+        }
+        self.extras.get_mut(content.extra as usize)
+    }
+
+    /// Removes a filter unless anything is stored for it.
+    fn prune(&mut self, id: FilterId) {
+        let Some(content) = content_mut(&mut self.literals, &mut self.wildcards, id) else { return };
+        if self.extras.get(content.extra as usize).is_some_and(Extra::is_empty) {
+            self.extras.remove(content.extra as usize);
+            content.extra = NONE;
+        }
+        match id.wildcard() {
+            Some(node) => self.wildcards.prune(node),
+            None => self.literals.prune(id.0),
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "half of the hash is enough")]
-    #[inline]
-    fn hash(&self, parent: u32, label: Label) -> u32 {
-        let (low, high) = label.words();
-        self.hasher.words(low, high, u64::from(parent)) as u32
+    #[cfg(test)]
+    pub(super) fn has_nothing_at_all(&self) -> bool {
+        let Self { literals, wildcards, lists, extras, subscriptions } = self;
+        let out_of_line = lists.is_empty() && extras.is_empty();
+        literals.is_empty() && wildcards.is_empty() && out_of_line && *subscriptions == 0
     }
 }
 
-impl Node {
-    fn new(label: Label, parent: u32) -> Node {
-        Node {
-            label,
-            parent,
-            literals: 0,
-            plus: NONE,
-            hash: NONE,
-            subscribers: Subscribers::None,
-            extra: NONE,
-        }
+impl FilterId {
+    #[inline]
+    pub(super) fn of_literal(id: u32) -> FilterId {
+        FilterId(id)
     }
 
-    fn is_empty(&self) -> bool {
-        self.literals == 0
-            && self.plus == NONE
-            && self.hash == NONE
-            && self.extra == NONE
-            && matches!(self.subscribers, Subscribers::None)
+    #[inline]
+    pub(super) fn of_wildcard(node: u32) -> FilterId {
+        FilterId(node | WILDCARD)
+    }
+
+    /// The node of a filter with wildcards.
+    #[inline]
+    fn wildcard(self) -> Option<u32> {
+        (self.0 & WILDCARD != 0).then_some(self.0 & !WILDCARD)
+    }
+}
+
+impl Content {
+    pub(super) const EMPTY: Content = Content { subscribers: Subscribers::None, extra: NONE };
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.extra == NONE && matches!(self.subscribers, Subscribers::None)
     }
 }
 
@@ -342,13 +251,17 @@ impl Extra {
     }
 }
 
-/// A stored half hash as the table wants it: the low bits choose the place, the highest tell neighbours apart.
-#[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+fn content_mut<'a>(
+    literals: &'a mut Literals,
+    wildcards: &'a mut Wildcards,
+    id: FilterId,
+) -> Option<&'a mut Content> {
+    match id.wildcard() {
+        Some(node) => wildcards.nodes.get_mut(node as usize).map(|node| &mut node.content),
+        None => literals.content_mut(id.0),
+    }
 }
 
-/// Numbers of nodes have 32 bits; memory ends before they do.
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
+fn has_wildcard(filter: &str) -> bool {
+    filter.bytes().any(|byte| byte == b'+' || byte == b'#')
 }

@@ -6,6 +6,7 @@ mod retained_reference;
 mod subscribers;
 mod subscriptions;
 mod subscriptions_reference;
+mod table;
 
 use proptest::prelude::{Strategy, prop};
 use std::string::String;

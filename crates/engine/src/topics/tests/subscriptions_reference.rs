@@ -124,6 +124,6 @@ proptest! {
         for (filter, shard) in reference.any.iter().chain(&reference.persistent) {
             tree.set_remote(filter, *shard, false, false);
         }
-        prop_assert!(tree.has_only_its_root());
+        prop_assert!(tree.has_nothing_at_all());
     }
 }
