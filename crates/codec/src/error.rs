@@ -62,6 +62,22 @@ impl DecodeError {
     }
 }
 
+impl DecodeError {
+    /// What is wrong, in a few words.
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        match self {
+            Self::Malformed { what } | Self::ProtocolViolation { what } => what,
+            Self::PacketTooLarge { .. } => "the packet is larger than the server takes",
+            Self::UnsupportedProtocolVersion { .. } => "a protocol level that is not 3, 4 or 5",
+            Self::InvalidUtf8 => "a string is not valid UTF-8, or holds U+0000",
+            Self::TopicNameInvalid => "the topic name is empty or holds a wildcard",
+            Self::TopicFilterInvalid => "the topic filter is empty or has a wildcard in the wrong place",
+            Self::TopicAliasInvalid => "topic alias 0",
+        }
+    }
+}
+
 /// Why a packet could not be written. Everything here is the caller's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -213,3 +213,79 @@ pub const fn remaining_length_size(length: usize) -> usize {
         _ => 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_found_at_the_start_of_more_bytes() {
+        let input = [0x40, 2, 0, 1, 0xC0, 0];
+        let frame = Frame { first: 0x40, body: &[0, 1], len: 4 };
+        assert_eq!(scan(&input, 100), Ok(Scan::Complete(frame)));
+        let frame = Frame { first: 0xC0, body: &[], len: 2 };
+        assert_eq!(scan(&input[4..], 100), Ok(Scan::Complete(frame)));
+    }
+
+    #[test]
+    fn the_size_is_known_once_the_header_is_there() {
+        assert_eq!(scan(&[], 1000), Ok(Scan::Partial { total: None }));
+        assert_eq!(scan(&[0x30], 1000), Ok(Scan::Partial { total: None }));
+        assert_eq!(scan(&[0x30, 0x80], 1000), Ok(Scan::Partial { total: None }));
+        assert_eq!(scan(&[0x30, 0x80, 0x01], 1000), Ok(Scan::Partial { total: Some(131) }));
+        assert_eq!(scan(&[0x30, 0x80, 0x01, 0, 0], 1000), Ok(Scan::Partial { total: Some(131) }));
+    }
+
+    #[test]
+    fn too_large_is_told_before_the_body_arrives() {
+        let header = [0x30, 0xFF, 0xFF, 0xFF, 0x7F];
+        let error = DecodeError::PacketTooLarge { size: MAX_PACKET_SIZE, limit: 65_536 };
+        assert_eq!(scan(&header, 65_536), Err(error));
+        assert_eq!(scan(&header, MAX_PACKET_SIZE), Ok(Scan::Partial { total: Some(MAX_PACKET_SIZE) }));
+        assert!(scan(&[0x40, 2, 0, 1], 4).is_ok());
+        assert_eq!(scan(&[0x40, 2, 0, 1], 3), Err(DecodeError::PacketTooLarge { size: 4, limit: 3 }));
+    }
+
+    #[test]
+    fn a_length_of_five_bytes_is_malformed() {
+        let header = [0x30, 0x80, 0x80, 0x80, 0x80];
+        assert!(matches!(scan(&header, 1000), Err(DecodeError::Malformed { .. })));
+        assert_eq!(scan(&header[..4], 1000), Ok(Scan::Partial { total: None }));
+    }
+
+    #[test]
+    fn a_padded_length_is_read() {
+        let frame = Frame { first: 0xC0, body: &[], len: 3 };
+        assert_eq!(scan(&[0xC0, 0x80, 0], 1000), Ok(Scan::Complete(frame)));
+    }
+
+    #[test]
+    fn lengths_are_written_as_the_standard_shows() {
+        let cases: [(u32, &[u8]); 10] = [
+            (0, &[0x00]),
+            (127, &[0x7F]),
+            (128, &[0x80, 0x01]),
+            (321, &[0xC1, 0x02]),
+            (16_383, &[0xFF, 0x7F]),
+            (16_384, &[0x80, 0x80, 0x01]),
+            (2_097_151, &[0xFF, 0xFF, 0x7F]),
+            (2_097_152, &[0x80, 0x80, 0x80, 0x01]),
+            (MAX_REMAINING_LENGTH, &[0xFF, 0xFF, 0xFF, 0x7F]),
+            (u32::MAX, &[0xFF, 0xFF, 0xFF, 0x7F]),
+        ];
+        for (length, expected) in cases {
+            let (bytes, used) = encode_remaining_length(length);
+            assert_eq!(&bytes[..used], expected);
+            assert_eq!(remaining_length_size(length as usize), used);
+        }
+    }
+
+    #[test]
+    fn types_are_the_high_half_of_the_first_byte() {
+        for (number, kind) in (1..).zip(PacketType::ALL) {
+            assert_eq!(PacketType::of(number << 4), Some(kind));
+            assert_eq!(kind.first_byte() >> 4, number);
+        }
+        assert_eq!(PacketType::of(0x0F), None);
+    }
+}

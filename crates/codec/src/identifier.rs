@@ -63,3 +63,16 @@ impl fmt::Display for PacketId {
         self.get().fmt(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_go_round_and_leave_out_0() {
+        assert_eq!(PacketId::new(0), None);
+        assert_eq!(PacketId::MIN.next().get(), 2);
+        assert_eq!(PacketId::MAX.next(), PacketId::MIN);
+        assert!(PacketId::try_from(0).is_err());
+    }
+}

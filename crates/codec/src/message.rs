@@ -212,3 +212,96 @@ impl fmt::Debug for Message {
 const fn flags(qos: QoS, retain: bool) -> u8 {
     qos.to_u8() | if retain { RETAIN } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Version;
+
+    const PROPERTY: &[u8] = &[0x01, 1];
+
+    fn message() -> Message {
+        Message::new(QoS::AtLeastOnce, true, "a/b", [PROPERTY], b"hi", Some(0x0102))
+    }
+
+    #[test]
+    fn the_stored_form_is_fixed() {
+        #[rustfmt::skip]
+        let expected = [
+            1, 0b101, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2,
+            b'a', b'/', b'b', 0x01, 1, b'h', b'i',
+        ];
+        assert_eq!(message().as_bytes()[..], expected);
+        assert_eq!(message().size(), expected.len());
+        assert_eq!(Message::from_bytes(Bytes::copy_from_slice(&expected)), Ok(message()));
+    }
+
+    #[test]
+    fn every_part_comes_back() {
+        let message = message();
+        assert_eq!(message.topic(), "a/b");
+        assert_eq!(message.topic_bytes(), b"a/b");
+        assert_eq!(message.properties(), PROPERTY);
+        assert_eq!(message.payload(), b"hi");
+        assert_eq!(message.qos(), QoS::AtLeastOnce);
+        assert!(message.retain());
+        assert_eq!(message.expires_at(), Some(0x0102));
+        let empty = Message::new(QoS::AtMostOnce, false, "t", [], b"", None);
+        assert_eq!((empty.payload(), empty.properties(), empty.expires_at()), (&b""[..], &b""[..], None));
+        assert!(empty.payload_bytes().is_empty());
+    }
+
+    #[test]
+    fn clones_and_payloads_share_the_memory() {
+        let message = message();
+        assert_eq!(message.clone().as_bytes().as_ptr(), message.as_bytes().as_ptr());
+        assert_eq!(message.payload_bytes().as_ptr(), message.payload().as_ptr());
+        assert_eq!(message.with_retain(true).as_bytes().as_ptr(), message.as_bytes().as_ptr());
+    }
+
+    #[test]
+    fn the_retain_flag_can_be_changed() {
+        let changed = message().with_retain(false);
+        assert!(!changed.retain());
+        assert_eq!(changed.with_retain(true), message());
+    }
+
+    #[test]
+    fn a_publish_becomes_a_message_without_alias_and_expiry() {
+        let body = b"\0\x01t\0\x01\x0C\x23\0\x05\x01\x01\x02\0\0\0\x09\x01\x01payload";
+        assert!(PublishView::decode(Version::V5, 0x33, body).is_err(), "a property stands twice");
+        let body = b"\0\x01t\0\x01\x0A\x23\0\x05\x01\x01\x02\0\0\0\x09payload";
+        let view = PublishView::decode(Version::V5, 0x33, body).unwrap();
+        let message = Message::from_view(&view, Some(9000));
+        assert_eq!(message, Message::new(QoS::AtLeastOnce, true, "t", [PROPERTY], b"payload", Some(9000)));
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let whole = message().as_bytes().clone();
+        for len in 0..21 {
+            assert!(Message::from_bytes(whole.slice(..len)).is_err(), "{len} bytes");
+        }
+        let damaged = |at: usize, byte: u8| {
+            let mut block = whole.to_vec();
+            block[at] = byte;
+            Message::from_bytes(block.into())
+        };
+        for (at, byte) in [
+            (0, 2),
+            (1, 3),
+            (1, 8),
+            (2, 0xFF),
+            (3, 0),
+            (4, 0xFF),
+            (7, 1),
+            (7, 4),
+            (16, b'#'),
+            (17, 0xFF),
+            (19, 0x23),
+            (20, 2),
+        ] {
+            assert!(damaged(at, byte).is_err(), "{byte} at {at}");
+        }
+    }
+}

@@ -213,3 +213,46 @@ impl ConnectReturnCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_numbers_of_the_standard() {
+        let known = (0..=u8::MAX).filter_map(ReasonCode::from_u8);
+        assert!(known.eq(ReasonCode::ALL.iter().copied()));
+        assert_eq!(ReasonCode::ALL.len(), 43);
+        for reason in ReasonCode::ALL {
+            assert_eq!(ReasonCode::from_u8(reason.to_u8()), Some(*reason));
+        }
+        assert_eq!(ReasonCode::WildcardSubscriptionsNotSupported.to_u8(), 0xA2);
+        assert_eq!(ReasonCode::from_u8(0x03), None);
+    }
+
+    #[test]
+    fn failures_start_at_0x80() {
+        assert!(!ReasonCode::ReAuthenticate.is_error());
+        assert!(ReasonCode::UnspecifiedError.is_error());
+    }
+
+    #[test]
+    fn packets_have_as_many_codes_as_the_standard_lists() {
+        let counts = PacketType::ALL
+            .map(|packet| ReasonCode::ALL.iter().filter(|reason| reason.is_allowed_in(packet)).count());
+        // In the order of the packet types. DISCONNECT has 0x8C in section 2.4, though not in 3.14.2.1.
+        assert_eq!(counts, [0, 22, 0, 9, 9, 2, 2, 0, 12, 0, 7, 0, 0, 30, 3]);
+    }
+
+    #[test]
+    fn return_codes_survive_the_way_through_reason_codes() {
+        for code in (0..=5).filter_map(ConnectReturnCode::from_u8) {
+            assert_eq!(code.to_reason_code().to_v3_return_code(), code);
+        }
+        for reason in ReasonCode::ALL {
+            let refused = reason.to_v3_return_code() != ConnectReturnCode::Accepted;
+            assert_eq!(refused, reason.is_error());
+        }
+        assert_eq!(ConnectReturnCode::from_u8(6), None);
+    }
+}

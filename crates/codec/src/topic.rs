@@ -41,10 +41,7 @@ pub enum TopicError {
 #[inline]
 pub fn check_name(name: &str) -> Result<(), TopicError> {
     check_length(name)?;
-    // No early exit: so the compiler compares many bytes at once.
-    let suspicious =
-        name.bytes().fold(false, |found, byte| found | (byte == 0) | (byte == b'+') | (byte == b'#'));
-    match suspicious {
+    match holds_wildcard_or_nul(name.as_bytes()) {
         false => Ok(()),
         true if name.as_bytes().contains(&0) => Err(TopicError::Nul),
         true => Err(TopicError::WildcardInName),
@@ -159,5 +156,148 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
         0 => Err(TopicError::Empty),
         1..=MAX_LENGTH => Ok(()),
         _ => Err(TopicError::TooLong),
+    }
+}
+
+/// Looks at eight bytes at a time: every PUBLISH comes through here.
+#[inline]
+fn holds_wildcard_or_nul(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words.iter().fold(0, |found, word| found | special_bytes(u64::from_le_bytes(*word)));
+    let last = match bytes.last_chunk::<8>() {
+        Some(word) => special_bytes(u64::from_le_bytes(*word)),
+        None => u64::from(rest.iter().any(|byte| matches!(byte, 0 | b'+' | b'#'))),
+    };
+    found | last != 0
+}
+
+/// Not 0 if one of the eight bytes is 0, `+` or `#`.
+#[inline]
+const fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A borrow runs out of a byte, and sets its high bit where it was not set, only if a byte was 0.
+    const fn zero_bytes(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & (ONES << 7)
+    }
+    zero_bytes(word) | zero_bytes(word ^ (ONES * b'+' as u64)) | zero_bytes(word ^ (ONES * b'#' as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn names_may_hold_anything_but_wildcards_and_nul() {
+        for name in ["a", "/", "//", "a b", "$SYS/x", "sport/ténnis", "\u{7F}"] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        assert_eq!(check_name(""), Err(TopicError::Empty));
+        assert_eq!(check_name("a\0"), Err(TopicError::Nul));
+        assert_eq!(check_name("a/+"), Err(TopicError::WildcardInName));
+        assert_eq!(check_name("a#b"), Err(TopicError::WildcardInName));
+        assert_eq!(check_name(&"x".repeat(65_535)), Ok(()));
+        assert_eq!(check_name(&"x".repeat(65_536)), Err(TopicError::TooLong));
+    }
+
+    #[test]
+    fn a_bad_byte_is_found_wherever_it_stands() {
+        for len in 1..40 {
+            // Neighbours of the bytes looked for, in every place, raise no alarm.
+            for harmless in ["\u{1}", "*", ",", "\"", "$", "\u{7F}"] {
+                assert_eq!(check_name(&harmless.repeat(len)), Ok(()));
+            }
+            for at in 0..len {
+                for (bad, error) in [
+                    ('\0', TopicError::Nul),
+                    ('+', TopicError::WildcardInName),
+                    ('#', TopicError::WildcardInName),
+                ] {
+                    let name: String = (0..len).map(|i| if i == at { bad } else { 'a' }).collect();
+                    assert_eq!(check_name(&name), Err(error), "{bad:?} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_alone_on_their_level() {
+        for filter in ["#", "+", "a/#", "/#", "+/+", "a/+/b", "/+", "+/#", "$SYS/#", "a//b", "/"] {
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+        }
+        for filter in ["a#", "a/#/b", "#/a", "a+", "a/+b", "a/b#", "##", "++", "#+"] {
+            assert_eq!(check_filter(filter), Err(TopicError::MisplacedWildcard), "{filter}");
+        }
+        assert_eq!(check_filter(""), Err(TopicError::Empty));
+        assert_eq!(check_filter("a\0"), Err(TopicError::Nul));
+        assert_eq!(check_filter(&"x".repeat(65_536)), Err(TopicError::TooLong));
+    }
+
+    #[test]
+    fn filters_match_as_section_4_7_says() {
+        let matching = [
+            ("a/b", "a/b"),
+            ("a/#", "a"),
+            ("a/#", "a/b/c"),
+            ("#", "a/b"),
+            ("#", "/"),
+            ("+", "a"),
+            ("a/+", "a/"),
+            ("+/+", "/a"),
+            ("/+", "/a"),
+            ("a/+/c", "a/b/c"),
+            ("a/+/#", "a/b"),
+            ("$SYS/#", "$SYS/x"),
+            ("$SYS/+", "$SYS/x"),
+            ("a/$b", "a/$b"),
+            ("+/$b", "a/$b"),
+        ];
+        for (filter, topic) in matching {
+            assert!(matches(filter, topic), "{filter} {topic}");
+        }
+        let differing = [
+            ("a/b", "a"),
+            ("a", "a/b"),
+            ("a/+", "a"),
+            ("a/+", "a/b/c"),
+            ("+", "/a"),
+            ("+", "a/"),
+            ("a/b/#", "a"),
+            ("a/#", "ab"),
+            ("A", "a"),
+            ("/a", "a"),
+            ("#", "$SYS/x"),
+            ("+/x", "$SYS/x"),
+            ("+", "$SYS"),
+            ("a/+/#", "a"),
+        ];
+        for (filter, topic) in differing {
+            assert!(!matches(filter, topic), "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn shared_filters_are_taken_apart() {
+        assert_eq!(SharedFilter::parse("$share/g/a/+"), Ok(Some(SharedFilter { group: "g", filter: "a/+" })));
+        assert_eq!(SharedFilter::parse("$share/g//"), Ok(Some(SharedFilter { group: "g", filter: "/" })));
+        for plain in ["a/b", "$shared/g/a", "$SYS/#", "x/$share/g/a"] {
+            assert_eq!(SharedFilter::parse(plain), Ok(None), "{plain}");
+        }
+        for group in ["$share", "$share//a", "$share/+/a", "$share/g#/a"] {
+            assert_eq!(SharedFilter::parse(group), Err(TopicError::ShareName), "{group}");
+        }
+        assert_eq!(SharedFilter::parse("$share/g"), Err(TopicError::Empty));
+        assert_eq!(SharedFilter::parse("$share/g/"), Err(TopicError::Empty));
+        assert_eq!(SharedFilter::parse("$share/g/#/a"), Err(TopicError::MisplacedWildcard));
+    }
+
+    #[test]
+    fn depth_counts_levels() {
+        assert_eq!(levels("a//b").collect::<Vec<_>>(), ["a", "", "b"]);
+        assert_eq!(check_depth("a/b", 2), Ok(()));
+        assert_eq!(check_depth("a/b/", 2), Err(TopicError::TooManyLevels));
+        assert_eq!(check_depth("a", 0), Err(TopicError::TooManyLevels));
     }
 }

@@ -142,3 +142,84 @@ fn write_packet(
         properties.encode(carrier, out)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Packet, Property};
+
+    fn id(number: u16) -> PacketId {
+        PacketId::new(number).unwrap()
+    }
+
+    fn with_reason_string(reason: ReasonCode) -> PubRec {
+        let properties = [Property::ReasonString("no".into())].into_iter().collect();
+        PubRec { packet_id: id(0x0102), reason, properties }
+    }
+
+    #[test]
+    fn success_is_four_bytes_in_every_version() {
+        for version in Version::ALL {
+            assert_same(version, PubAck::new(id(0x0102), ReasonCode::Success), &[0x40, 2, 1, 2]);
+            assert_same(version, PubRec::new(id(0x0102), ReasonCode::Success), &[0x50, 2, 1, 2]);
+            assert_same(version, PubRel::new(id(0x0102), ReasonCode::Success), &[0x62, 2, 1, 2]);
+            assert_same(version, PubComp::new(id(0xFFFF), ReasonCode::Success), &[0x70, 2, 0xFF, 0xFF]);
+        }
+    }
+
+    #[test]
+    fn a_reason_without_properties_is_five_bytes() {
+        let refused = PubAck::new(id(9), ReasonCode::NotAuthorized);
+        assert_same(Version::V5, refused, &[0x40, 3, 0, 9, 0x87]);
+        let unknown = PubRel::new(id(9), ReasonCode::PacketIdentifierNotFound);
+        assert_same(Version::V5, unknown, &[0x62, 3, 0, 9, 0x92]);
+    }
+
+    #[test]
+    fn properties_follow_the_reason() {
+        let bytes = [0x50, 9, 1, 2, 0x97, 5, 0x1F, 0, 2, b'n', b'o'];
+        assert_same(Version::V5, with_reason_string(ReasonCode::QuotaExceeded), &bytes);
+        let bytes = [0x50, 9, 1, 2, 0x00, 5, 0x1F, 0, 2, b'n', b'o'];
+        assert_same(Version::V5, with_reason_string(ReasonCode::Success), &bytes);
+    }
+
+    #[test]
+    fn success_may_be_spelled_out_with_empty_properties() {
+        let expected = Packet::from(PubComp::new(id(5), ReasonCode::Success));
+        assert_eq!(read(Version::V5, &[0x70, 3, 0, 5, 0]), Ok(expected.clone()));
+        assert_eq!(read(Version::V5, &[0x70, 4, 0, 5, 0, 0]), Ok(expected));
+    }
+
+    #[test]
+    fn older_versions_send_neither_reason_nor_properties() {
+        for version in [Version::V31, Version::V311] {
+            let mut out = Vec::new();
+            with_reason_string(ReasonCode::QuotaExceeded).encode(version, &mut out).unwrap();
+            assert_eq!(out, [0x50, 2, 1, 2]);
+            assert!(read(version, &[0x50, 3, 1, 2, 0]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_the_packet_cannot_carry_is_refused_both_ways() {
+        assert_not_written(Version::V5, PubAck::new(id(1), ReasonCode::PacketIdentifierNotFound));
+        assert!(read(Version::V5, &[0x40, 3, 0, 1, 0x92]).is_err());
+        // A reason code that does not exist, a property of another packet, a body too short and one too long.
+        for body in [&[0, 1, 0x03][..], &[0, 1, 0, 2, 0x01, 1], &[0], &[0, 1, 0, 0, 0]] {
+            assert!(AckView::decode(Version::V5, 0x40, body).is_err(), "{body:?}");
+        }
+        assert_eq!(
+            AckView::decode(Version::V5, 0x40, &[0, 0]).map_err(|error| error.reason_code()),
+            Err(ReasonCode::ProtocolError)
+        );
+    }
+
+    #[test]
+    fn the_view_reads_what_the_packet_reads() {
+        let body = [1, 2, 0x97, 5, 0x1F, 0, 2, b'n', b'o'];
+        let expected = AckView { packet_id: id(0x0102), reason: ReasonCode::QuotaExceeded };
+        assert_eq!(AckView::decode(Version::V5, 0x50, &body), Ok(expected));
+        assert!(AckView::decode(Version::V5, 0x30, &body).is_err(), "a PUBLISH is no acknowledgement");
+    }
+}

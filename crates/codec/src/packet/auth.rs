@@ -39,8 +39,6 @@ impl Auth {
         let mut packet = Self::new(ReasonCode::Success);
         if !reader.is_empty() {
             packet.reason = read_reason(&mut reader, PacketType::Auth)?;
-        }
-        if !reader.is_empty() {
             packet.properties = Properties::read(&mut reader, Carrier::Auth, body)?;
         }
         reader.finish()?;
@@ -58,5 +56,50 @@ impl Auth {
         }
         check_reason(self.reason, PacketType::Auth)?;
         write_reason_and_properties(PacketType::Auth, Carrier::Auth, self.reason, &self.properties, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Property;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+
+    #[test]
+    fn a_step_has_a_method_and_data() {
+        let properties = [
+            Property::AuthenticationMethod("m".into()),
+            Property::AuthenticationData(Bytes::from_static(b"\0\x01")),
+        ];
+        let packet =
+            Auth { reason: ReasonCode::ContinueAuthentication, properties: properties.into_iter().collect() };
+        let bytes = [0xF0, 11, 0x18, 9, 0x15, 0, 1, b'm', 0x16, 0, 2, 0, 1];
+        assert_same(Version::V5, packet, &bytes);
+    }
+
+    #[test]
+    fn success_without_properties_is_two_bytes() {
+        assert_same(Version::V5, Auth::new(ReasonCode::Success), &[0xF0, 0]);
+        assert_same(Version::V5, Auth::new(ReasonCode::ReAuthenticate), &[0xF0, 2, 0x19, 0]);
+    }
+
+    #[test]
+    fn older_versions_have_no_auth() {
+        for version in [Version::V31, Version::V311] {
+            assert_not_written(version, Auth::new(ReasonCode::Success));
+            let error = read(version, &[0xF0, 0]).unwrap_err();
+            assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
+        }
+    }
+
+    #[test]
+    fn a_foreign_reason_is_refused() {
+        assert_not_written(Version::V5, Auth::new(ReasonCode::NotAuthorized));
+        assert!(read(Version::V5, &[0xF0, 2, 0x87, 0]).is_err());
+    }
+
+    #[test]
+    fn a_reason_needs_a_length_of_properties() {
+        assert!(read(Version::V5, &[0xF0, 1, 0x18]).is_err());
     }
 }

@@ -78,3 +78,85 @@ impl ConnAck {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Packet, Property};
+
+    #[test]
+    fn four_bytes_before_version_5() {
+        assert_same(Version::V311, ConnAck::new(false, ReasonCode::Success), &[0x20, 2, 0, 0]);
+        assert_same(Version::V311, ConnAck::new(true, ReasonCode::Success), &[0x20, 2, 1, 0]);
+        assert_same(Version::V31, ConnAck::new(false, ReasonCode::Success), &[0x20, 2, 0, 0]);
+    }
+
+    #[test]
+    fn refusals_are_return_codes_before_version_5() {
+        let codes = [
+            (ReasonCode::UnsupportedProtocolVersion, 1),
+            (ReasonCode::ClientIdentifierNotValid, 2),
+            (ReasonCode::ServerUnavailable, 3),
+            (ReasonCode::BadUserNameOrPassword, 4),
+            (ReasonCode::NotAuthorized, 5),
+        ];
+        for (reason, code) in codes {
+            assert_same(Version::V311, ConnAck::new(false, reason), &[0x20, 2, 0, code]);
+        }
+        assert!(read(Version::V311, &[0x20, 2, 0, 6]).is_err());
+    }
+
+    #[test]
+    fn version_3_1_has_no_session_present() {
+        let mut out = Vec::new();
+        ConnAck::new(true, ReasonCode::Success).encode(Version::V31, &mut out).unwrap();
+        assert_eq!(out, [0x20, 2, 0, 0]);
+        let expected = Packet::from(ConnAck::new(false, ReasonCode::Success));
+        assert_eq!(read(Version::V31, &[0x20, 2, 0xFF, 0]), Ok(expected));
+    }
+
+    #[test]
+    fn version_5_has_properties() {
+        let properties = [
+            Property::AssignedClientIdentifier("c1".into()),
+            Property::ReceiveMaximum(10),
+            Property::MaximumQoS(crate::QoS::AtLeastOnce),
+            Property::RetainAvailable(false),
+            Property::UserProperty(("k".into(), "v".into())),
+        ];
+        let packet = ConnAck {
+            properties: properties.into_iter().collect(),
+            ..ConnAck::new(true, ReasonCode::Success)
+        };
+        #[rustfmt::skip]
+        let bytes = [
+            0x20, 22, 1, 0, 19,
+            0x12, 0, 2, b'c', b'1',
+            0x21, 0, 10,
+            0x24, 1,
+            0x25, 0,
+            0x26, 0, 1, b'k', 0, 1, b'v',
+        ];
+        assert_same(Version::V5, packet, &bytes);
+        assert_same(Version::V5, ConnAck::new(false, ReasonCode::Banned), &[0x20, 3, 0, 0x8A, 0]);
+    }
+
+    #[test]
+    fn a_refusal_never_has_a_session() {
+        for version in Version::ALL {
+            assert_not_written(version, ConnAck::new(true, ReasonCode::NotAuthorized));
+        }
+        assert!(read(Version::V311, &[0x20, 2, 1, 5]).is_err());
+        assert!(read(Version::V5, &[0x20, 3, 1, 0x87, 0]).is_err());
+    }
+
+    #[test]
+    fn reserved_bits_and_foreign_codes_are_malformed() {
+        assert!(read(Version::V311, &[0x20, 2, 2, 0]).is_err());
+        assert!(read(Version::V5, &[0x20, 3, 0x80, 0, 0]).is_err());
+        assert!(read(Version::V5, &[0x20, 3, 0, 0x8D, 0]).is_err(), "keep alive timeout is for DISCONNECT");
+        assert!(read(Version::V5, &[0x20, 2, 0, 0]).is_err(), "the length of the properties is missing");
+        assert!(read(Version::V311, &[0x20, 3, 0, 0, 0]).is_err(), "a byte too many");
+    }
+}

@@ -229,3 +229,161 @@ fn check_connect_flags(version: Version, flags: u8) -> Result<(), DecodeError> {
     };
     Err(DecodeError::Malformed { what })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Packet, Property, ReasonCode};
+
+    fn will() -> Will {
+        Will {
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            topic: "w".into(),
+            payload: "bye".into(),
+            ..Will::default()
+        }
+    }
+
+    #[test]
+    fn the_shortest_connects() {
+        let v31 = Connect { keep_alive: 60, ..Connect::new(Version::V31, "c") };
+        let bytes = [0x10, 15, 0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, 0x02, 0, 60, 0, 1, b'c'];
+        assert_same(Version::V31, v31, &bytes);
+        let v311 = Connect { clean_start: false, ..Connect::new(Version::V311, "c") };
+        assert_same(Version::V311, v311, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 0, 0, 1, b'c']);
+        let v5 = Connect::new(Version::V5, "");
+        assert_same(Version::V5, v5, &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn every_field_of_3_1_1() {
+        let packet = Connect {
+            keep_alive: 0x0102,
+            will: Some(will()),
+            username: Some("me".into()),
+            password: Some(Bytes::from_static(b"\xFF\x00")),
+            ..Connect::new(Version::V311, "id")
+        };
+        #[rustfmt::skip]
+        let bytes = [
+            0x10, 30, 0, 4, b'M', b'Q', b'T', b'T', 4, 0b1110_1110, 1, 2,
+            0, 2, b'i', b'd',
+            0, 1, b'w', 0, 3, b'b', b'y', b'e',
+            0, 2, b'm', b'e', 0, 2, 0xFF, 0x00,
+        ];
+        assert_same(Version::V311, packet, &bytes);
+    }
+
+    #[test]
+    fn properties_of_the_connection_and_of_the_will() {
+        let will = Will { properties: [Property::WillDelayInterval(5)].into_iter().collect(), ..will() };
+        let packet = Connect {
+            will: Some(will),
+            properties: [Property::SessionExpiryInterval(120)].into_iter().collect(),
+            ..Connect::new(Version::V5, "id")
+        };
+        #[rustfmt::skip]
+        let bytes = [
+            0x10, 34, 0, 4, b'M', b'Q', b'T', b'T', 5, 0b0010_1110, 0, 0,
+            5, 0x11, 0, 0, 0, 120,
+            0, 2, b'i', b'd',
+            5, 0x18, 0, 0, 0, 5,
+            0, 1, b'w', 0, 3, b'b', b'y', b'e',
+        ];
+        assert_same(Version::V5, packet, &bytes);
+    }
+
+    #[test]
+    fn the_bridge_bit_is_kept_before_version_5() {
+        let bridge = Connect { bridge: true, ..Connect::new(Version::V311, "c") };
+        let bytes = [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 0x84, 2, 0, 0, 0, 1, b'c'];
+        assert_same(Version::V311, bridge, &bytes);
+        assert_not_written(Version::V5, Connect { bridge: true, ..Connect::new(Version::V5, "c") });
+    }
+
+    #[test]
+    fn an_unknown_level_is_told_apart_from_an_unknown_name() {
+        let level_6 = [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 6, 2, 0, 0, 0, 0, 0];
+        assert_eq!(read(Version::V5, &level_6), Err(DecodeError::UnsupportedProtocolVersion { level: 6 }));
+        assert_eq!(Connect::peek_version(&level_6[2..]), None);
+        let other_name = [0x10, 13, 0, 4, b'M', b'Q', b'X', b'X', 4, 2, 0, 0, 0, 1, b'c'];
+        let error = read(Version::V5, &other_name).unwrap_err();
+        assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
+        assert_eq!(Connect::peek_version(b"\0\x06MQIsdp\x03 and then nonsense"), Some(Version::V31));
+    }
+
+    fn read_flags(version: Version, flags: u8, payload: &[u8]) -> Result<Packet, DecodeError> {
+        let name = version.protocol_name().as_bytes();
+        let mut body = Vec::from([0, u8::try_from(name.len()).unwrap()]);
+        body.extend_from_slice(name);
+        body.extend_from_slice(&[version.level(), flags, 0, 0]);
+        if version == Version::V5 {
+            body.push(0);
+        }
+        body.extend_from_slice(payload);
+        Packet::decode(version, 0x10, &body.into())
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_are_malformed() {
+        let id = b"\0\x01c";
+        for version in [Version::V311, Version::V5] {
+            assert!(read_flags(version, 0x02, id).is_ok());
+            assert!(read_flags(version, 0x03, id).is_err(), "reserved bit");
+            assert!(read_flags(version, 0x22, id).is_err(), "will retain without a will");
+            assert!(read_flags(version, 0x0A, id).is_err(), "will QoS without a will");
+            assert!(read_flags(version, 0x1E, b"\0\x01c\0\x01w\0\0").is_err(), "will QoS 3");
+        }
+        assert!(read_flags(Version::V31, 0x03, id).is_ok(), "3.1 gives the bit no meaning");
+    }
+
+    #[test]
+    fn only_version_5_has_a_password_without_a_user_name() {
+        let payload = b"\0\x01c\0\x01p";
+        assert!(read_flags(Version::V311, 0x42, payload).is_err());
+        let password = Some(Bytes::from_static(b"p"));
+        let packet = Connect { password: password.clone(), ..Connect::new(Version::V5, "c") };
+        assert_eq!(read_flags(Version::V5, 0x42, payload), Ok(packet.into()));
+        assert_not_written(Version::V311, Connect { password, ..Connect::new(Version::V311, "c") });
+    }
+
+    #[test]
+    fn version_3_1_may_promise_a_user_name_and_leave_it_out() {
+        let expected = Connect::new(Version::V31, "c");
+        assert_eq!(read_flags(Version::V31, 0xC2, b"\0\x01c"), Ok(expected.into()));
+        assert!(read_flags(Version::V311, 0xC2, b"\0\x01c").is_err());
+    }
+
+    #[test]
+    fn a_will_needs_a_topic_name() {
+        for payload in [&b"\0\x01c\0\0\0\0"[..], b"\0\x01c\0\x01#\0\0"] {
+            assert_eq!(read_flags(Version::V311, 0x06, payload), Err(DecodeError::TopicNameInvalid));
+        }
+        let packet = Connect { will: Some(Will::default()), ..Connect::new(Version::V5, "c") };
+        assert_not_written(Version::V5, packet);
+    }
+
+    #[test]
+    fn strings_must_be_utf_8_without_nul() {
+        for payload in [&b"\0\x01\xFF"[..], b"\0\x01\0", b"\0\x03\xED\xA0\x80"] {
+            assert_eq!(read_flags(Version::V311, 0x02, payload), Err(DecodeError::InvalidUtf8));
+        }
+        assert_not_written(Version::V311, Connect::new(Version::V311, "a\0b"));
+    }
+
+    #[test]
+    fn nothing_may_be_missing_or_left_over() {
+        assert!(read_flags(Version::V311, 0x02, b"\0\x02c").is_err());
+        assert!(read_flags(Version::V311, 0x02, b"\0\x01cx").is_err());
+        assert!(read_flags(Version::V5, 0x82, b"\0\x01c").is_err());
+    }
+
+    #[test]
+    fn authentication_data_needs_a_method() {
+        let body = [0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 4, 0x16, 0, 1, b'd', 0, 1, b'c'];
+        let error = Connect::decode(0x10, &Bytes::copy_from_slice(&body)).unwrap_err();
+        assert_eq!(error.reason_code(), ReasonCode::ProtocolError);
+    }
+}

@@ -61,3 +61,41 @@ impl Disconnect {
         write_reason_and_properties(kind, carrier, self.reason, &self.properties, out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Packet, Property};
+
+    #[test]
+    fn a_normal_one_is_two_bytes_in_every_version() {
+        for version in Version::ALL {
+            assert_same(version, Disconnect::new(ReasonCode::Success), &[0xE0, 0]);
+        }
+    }
+
+    #[test]
+    fn version_5_tells_why() {
+        assert_same(Version::V5, Disconnect::new(ReasonCode::SessionTakenOver), &[0xE0, 1, 0x8E]);
+        let properties = [Property::SessionExpiryInterval(1)].into_iter().collect();
+        let packet = Disconnect { reason: ReasonCode::DisconnectWithWillMessage, properties };
+        assert_same(Version::V5, packet, &[0xE0, 7, 0x04, 5, 0x11, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_normal_one_may_be_spelled_out() {
+        let expected = Packet::from(Disconnect::new(ReasonCode::Success));
+        assert_eq!(read(Version::V5, &[0xE0, 1, 0]), Ok(expected.clone()));
+        assert_eq!(read(Version::V5, &[0xE0, 2, 0, 0]), Ok(expected));
+    }
+
+    #[test]
+    fn what_it_cannot_carry_is_refused() {
+        assert_not_written(Version::V5, Disconnect::new(ReasonCode::Banned));
+        assert!(read(Version::V5, &[0xE0, 1, 0x8A]).is_err());
+        assert!(read(Version::V5, &[0xE0, 3, 0, 0, 0]).is_err(), "a byte too many");
+        assert!(read(Version::V5, &[0xE0, 5, 0, 3, 0x21, 0, 1]).is_err(), "receive maximum");
+        assert!(read(Version::V311, &[0xE0, 1, 0]).is_err(), "no body before version 5");
+    }
+}

@@ -227,3 +227,85 @@ fn write_reason_and_properties(
         properties.encode(carrier, out)
     })
 }
+
+/// For the tests of every packet: its value and its exact bytes.
+#[cfg(test)]
+mod exact {
+    use super::*;
+    use crate::{Scan, frame};
+
+    /// Reads one whole packet.
+    pub(super) fn read(version: Version, bytes: &[u8]) -> Result<Packet, DecodeError> {
+        let Scan::Complete(frame) = frame::scan(bytes, usize::MAX)? else { panic!("not a whole packet") };
+        assert_eq!(frame.len, bytes.len(), "more than one packet");
+        Packet::decode(version, frame.first, &Bytes::copy_from_slice(frame.body))
+    }
+
+    /// Asserts that the packet is written as these bytes, and these bytes are read as the packet.
+    pub(super) fn assert_same(version: Version, packet: impl Into<Packet>, bytes: &[u8]) {
+        let packet = packet.into();
+        let mut out = Vec::from(*b"before");
+        packet.encode(version, &mut out).unwrap();
+        assert_eq!(&out[6..], bytes, "written in {version:?}");
+        assert_eq!(read(version, bytes), Ok(packet), "read in {version:?}");
+    }
+
+    /// Asserts that the packet is not written, and what was in the buffer stays as it was.
+    pub(super) fn assert_not_written(version: Version, packet: impl Into<Packet>) -> EncodeError {
+        let mut out = Vec::from(*b"before");
+        let error = packet.into().encode(version, &mut out).unwrap_err();
+        assert_eq!(out, b"before");
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exact::read;
+    use super::*;
+
+    #[test]
+    fn packet_type_0_is_malformed_in_every_version() {
+        for version in Version::ALL {
+            let error = read(version, &[0x00, 0]).unwrap_err();
+            assert_eq!(error.reason_code(), ReasonCode::MalformedPacket);
+        }
+    }
+
+    #[test]
+    fn reserved_flags_are_malformed_from_3_1_1_on() {
+        let bodies: [(PacketType, &[u8]); 4] = [
+            (PacketType::PubAck, &[0, 1]),
+            (PacketType::PubRel, &[0, 1]),
+            (PacketType::PingReq, &[]),
+            (PacketType::Disconnect, &[]),
+        ];
+        for (kind, body) in bodies {
+            let body = Bytes::copy_from_slice(body);
+            for flags in 0..16 {
+                let first = (kind as u8) << 4 | flags;
+                let right = flags == kind.fixed_flags();
+                for version in [Version::V311, Version::V5] {
+                    assert_eq!(Packet::decode(version, first, &body).is_ok(), right, "{kind:?} {flags:04b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn version_3_1_may_set_dup_on_a_request_that_is_sent_again() {
+        let subscribe = [0x8A, 6, 0, 1, 0, 1, b'a', 0];
+        assert!(read(Version::V31, &subscribe).is_ok());
+        assert!(read(Version::V311, &subscribe).is_err());
+        let wrong_qos = [0x84, 6, 0, 1, 0, 1, b'a', 0];
+        assert!(read(Version::V31, &wrong_qos).is_err());
+    }
+
+    #[test]
+    fn a_packet_keeps_the_memory_it_was_read_from() {
+        let body = Bytes::from_static(b"\0\x01ahello");
+        let Ok(Packet::Publish(publish)) = Packet::decode(Version::V311, 0x30, &body) else { panic!() };
+        assert_eq!(publish.payload.as_ptr(), body[3..].as_ptr());
+        assert_eq!(publish.topic.as_bytes().as_ptr(), body[2..].as_ptr());
+    }
+}

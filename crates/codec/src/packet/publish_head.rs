@@ -124,3 +124,67 @@ fn length_bytes(length: usize) -> ([u8; 4], usize) {
 fn topic_len(topic: &str) -> u16 {
     u16::try_from(topic.len()).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: PublishHead<'static> = PublishHead {
+        dup: true,
+        qos: QoS::ExactlyOnce,
+        retain: true,
+        topic: "a/b",
+        topic_alias: Some(0x0102),
+        packet_id: PacketId::new(0x0A0B),
+        message_expiry: Some(3),
+        subscription_ids: &[1, 300],
+        properties: &[0x01, 1],
+        payload_len: 4,
+    };
+
+    fn written(head: &PublishHead<'_>, version: Version) -> (Vec<u8>, usize) {
+        let mut out = Vec::from(*b"before");
+        let packet_id_at = head.encode(version, &mut out);
+        assert_eq!(head.packet_len(version), out.len() - 6 + head.payload_len);
+        (out.split_off(6), packet_id_at)
+    }
+
+    #[test]
+    fn everything_of_version_5() {
+        #[rustfmt::skip]
+        let expected = [
+            0x3D, 27, 0, 3, b'a', b'/', b'b', 0x0A, 0x0B,
+            15,
+            0x23, 1, 2,
+            0x02, 0, 0, 0, 3,
+            0x0B, 1,
+            0x0B, 0xAC, 0x02,
+            0x01, 1,
+        ];
+        assert_eq!(written(&HEAD, Version::V5), (expected.to_vec(), 7));
+    }
+
+    #[test]
+    fn older_versions_leave_the_properties_out() {
+        for version in [Version::V31, Version::V311] {
+            let expected = [0x3D, 11, 0, 3, b'a', b'/', b'b', 0x0A, 0x0B];
+            assert_eq!(written(&HEAD, version), (expected.to_vec(), 7));
+        }
+    }
+
+    #[test]
+    fn qos_0_has_no_packet_identifier() {
+        let head = PublishHead { dup: false, qos: QoS::AtMostOnce, retain: false, ..HEAD };
+        let expected = [0x30, 9, 0, 3, b'a', b'/', b'b'];
+        assert_eq!(written(&head, Version::V311), (expected.to_vec(), 0));
+    }
+
+    #[test]
+    fn the_place_of_the_packet_identifier_moves_with_the_length() {
+        for (payload_len, place) in [(0, 7), (127 - 7, 7), (128 - 7, 8), (20_000, 9), (3_000_000, 10)] {
+            let head = PublishHead { payload_len, ..HEAD };
+            let (bytes, at) = written(&head, Version::V311);
+            assert_eq!((at, &bytes[at..]), (place, &[0x0A, 0x0B][..]));
+        }
+    }
+}

@@ -141,3 +141,134 @@ pub(crate) const fn is_forwarded(id: PropertyId) -> bool {
         PropertyId::TopicAlias | PropertyId::MessageExpiryInterval | PropertyId::SubscriptionIdentifier
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::ReasonCode;
+
+    /// Topic `t`, properties of every kind that PUBLISH has, payload `p`.
+    #[rustfmt::skip]
+    const EVERYTHING: &[u8] = &[
+        0, 1, b't', 0, 7, 41,
+        0x01, 1,
+        0x26, 0, 1, b'a', 0, 1, b'1',
+        0x23, 0, 9,
+        0x02, 0, 0, 1, 0,
+        0x03, 0, 1, b'c',
+        0x26, 0, 1, b'a', 0, 1, b'2',
+        0x08, 0, 3, b'r', b'/', b't',
+        0x09, 0, 2, 0xFF, 0x00,
+        0x0B, 5,
+        b'p',
+    ];
+
+    fn refused(version: Version, first: u8, body: &[u8]) -> ReasonCode {
+        PublishView::decode(version, first, body).unwrap_err().reason_code()
+    }
+
+    #[test]
+    fn every_part_is_borrowed_from_the_body() {
+        let view = PublishView::decode_from_server(Version::V5, 0x3B, EVERYTHING).unwrap();
+        let expected = PublishView {
+            dup: true,
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            topic: "t",
+            packet_id: PacketId::new(7),
+            topic_alias: Some(9),
+            message_expiry: Some(256),
+            properties: &EVERYTHING[6..47],
+            payload: b"p",
+        };
+        assert_eq!(view, expected);
+    }
+
+    #[test]
+    fn subscribers_get_all_properties_but_three_unchanged_and_in_order() {
+        let view = PublishView::decode_from_server(Version::V5, 0x3B, EVERYTHING).unwrap();
+        let forwarded: Vec<_> = view.forwarded_properties().collect();
+        let expected: [&[u8]; 6] = [
+            &[0x01, 1],
+            &[0x26, 0, 1, b'a', 0, 1, b'1'],
+            &[0x03, 0, 1, b'c'],
+            &[0x26, 0, 1, b'a', 0, 1, b'2'],
+            &[0x08, 0, 3, b'r', b'/', b't'],
+            &[0x09, 0, 2, 0xFF, 0x00],
+        ];
+        assert_eq!(forwarded, expected);
+    }
+
+    #[test]
+    fn a_client_may_not_send_a_subscription_identifier() {
+        assert_eq!(refused(Version::V5, 0x3B, EVERYTHING), ReasonCode::ProtocolError);
+    }
+
+    #[test]
+    fn before_version_5_the_payload_follows_at_once() {
+        for version in [Version::V31, Version::V311] {
+            let view = PublishView::decode(version, 0x34, b"\0\x01t\0\x07\x02ab").unwrap();
+            assert_eq!((view.properties, view.payload), (&b""[..], &b"\x02ab"[..]));
+        }
+    }
+
+    #[test]
+    fn the_flags_of_the_first_byte_are_checked() {
+        for version in Version::ALL {
+            assert_eq!(refused(version, 0x36, b"\0\x01t\0\x01\0"), ReasonCode::MalformedPacket, "QoS 3");
+            assert_eq!(refused(version, 0x38, b"\0\x01t\0"), ReasonCode::MalformedPacket, "DUP with QoS 0");
+            assert_eq!(refused(version, 0x32, b"\0\x01t\0\0\0"), ReasonCode::ProtocolError, "identifier 0");
+            assert_eq!(
+                refused(version, 0x32, b"\0\x01t\0"),
+                ReasonCode::MalformedPacket,
+                "half an identifier"
+            );
+        }
+    }
+
+    #[test]
+    fn the_topic_name_is_checked() {
+        for version in Version::ALL {
+            for topic in [&b"\0\x03a/#\0"[..], b"\0\x01+\0", b"\0\x14a/long/topic/name/+/x\0"] {
+                assert_eq!(refused(version, 0x30, topic), ReasonCode::TopicNameInvalid);
+            }
+            for text in [&b"\0\x03a\0b\0"[..], b"\0\x02a\xFF\0", b"\0\x03\xED\xA0\x80\0", b"\0\x05ab"] {
+                assert_eq!(refused(version, 0x30, text), ReasonCode::MalformedPacket);
+            }
+        }
+        assert_eq!(refused(Version::V311, 0x30, b"\0\0"), ReasonCode::TopicNameInvalid);
+    }
+
+    #[test]
+    fn an_empty_topic_name_needs_an_alias() {
+        assert_eq!(refused(Version::V5, 0x30, b"\0\0\0"), ReasonCode::ProtocolError);
+        let view = PublishView::decode(Version::V5, 0x30, b"\0\0\x03\x23\0\x05x").unwrap();
+        assert_eq!((view.topic, view.topic_alias, view.payload), ("", Some(5), &b"x"[..]));
+    }
+
+    #[test]
+    fn properties_are_checked() {
+        let cases: [(&[u8], ReasonCode); 8] = [
+            (b"\0\x01t\x03\x23\0\0", ReasonCode::TopicAliasInvalid),
+            (b"\0\x01t\x04\x01\x01\x01\x01", ReasonCode::ProtocolError), // twice
+            (b"\0\x01t\x02\x01\x02", ReasonCode::ProtocolError),         // a flag of 2
+            (b"\0\x01t\x02\x0B\0", ReasonCode::ProtocolError),           // subscription identifier 0
+            (b"\0\x01t\x04\x08\0\x01#", ReasonCode::ProtocolError),      // wildcard in the response topic
+            (b"\0\x01t\x02\x17\x01", ReasonCode::MalformedPacket),       // of CONNECT
+            (b"\0\x01t\x02\x7F\x01", ReasonCode::MalformedPacket),       // of nothing
+            (b"\0\x01t\x02\x23\0", ReasonCode::MalformedPacket),         // half a value
+        ];
+        for (body, reason) in cases {
+            assert_eq!(refused(Version::V5, 0x30, body), reason, "{body:?}");
+        }
+        assert_eq!(refused(Version::V5, 0x30, b"\0\x01t\x05\x23\0\x01"), ReasonCode::MalformedPacket);
+        assert_eq!(refused(Version::V5, 0x30, b"\0\x01t"), ReasonCode::MalformedPacket, "no length");
+        assert_eq!(
+            refused(Version::V5, 0x30, b"\0\x01t\x80\0"),
+            ReasonCode::MalformedPacket,
+            "padded length"
+        );
+    }
+}

@@ -79,3 +79,54 @@ impl SubAck {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Property;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+
+    fn suback(reasons: &[ReasonCode]) -> SubAck {
+        SubAck::new(PacketId::MIN, reasons.to_vec())
+    }
+
+    #[test]
+    fn one_code_for_each_filter() {
+        let reasons = [
+            ReasonCode::Success,
+            ReasonCode::GrantedQos1,
+            ReasonCode::GrantedQos2,
+            ReasonCode::UnspecifiedError,
+        ];
+        for version in [Version::V31, Version::V311] {
+            assert_same(version, suback(&reasons), &[0x90, 6, 0, 1, 0, 1, 2, 0x80]);
+        }
+        assert_same(Version::V5, suback(&reasons), &[0x90, 7, 0, 1, 0, 0, 1, 2, 0x80]);
+    }
+
+    #[test]
+    fn version_5_tells_why() {
+        let properties = [Property::ReasonString("x".into())].into_iter().collect();
+        let packet = SubAck { properties, ..suback(&[ReasonCode::NotAuthorized]) };
+        assert_same(Version::V5, packet, &[0x90, 8, 0, 1, 4, 0x1F, 0, 1, b'x', 0x87]);
+    }
+
+    #[test]
+    fn every_failure_is_0x80_before_version_5() {
+        let mut out = Vec::new();
+        suback(&[ReasonCode::TopicFilterInvalid, ReasonCode::GrantedQos2])
+            .encode(Version::V311, &mut out)
+            .unwrap();
+        assert_eq!(out, [0x90, 4, 0, 1, 0x80, 2]);
+        assert!(read(Version::V311, &[0x90, 3, 0, 1, 0x87]).is_err());
+    }
+
+    #[test]
+    fn no_code_or_a_foreign_one_is_refused() {
+        assert_not_written(Version::V311, suback(&[]));
+        assert_not_written(Version::V5, suback(&[ReasonCode::Banned]));
+        assert!(read(Version::V311, &[0x90, 2, 0, 1]).is_err());
+        assert!(read(Version::V5, &[0x90, 4, 0, 1, 0, 0x8A]).is_err());
+        assert!(read(Version::V5, &[0x90, 4, 0, 1, 0, 0x03]).is_err());
+    }
+}

@@ -183,3 +183,107 @@ impl Subscribe {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Property, ReasonCode};
+
+    fn subscribe(filters: &[(&'static str, SubscriptionOptions)]) -> Subscribe {
+        let filters = filters.iter().map(|(filter, options)| SubscribeFilter::new(*filter, *options));
+        Subscribe { packet_id: PacketId::MIN, properties: Properties::new(), filters: filters.collect() }
+    }
+
+    fn refused(version: Version, bytes: &[u8]) -> ReasonCode {
+        read(version, bytes).unwrap_err().reason_code()
+    }
+
+    #[test]
+    fn before_version_5_a_filter_has_a_qos() {
+        let packet = subscribe(&[
+            ("a/+", SubscriptionOptions::new(QoS::AtLeastOnce)),
+            ("#", SubscriptionOptions::new(QoS::ExactlyOnce)),
+        ]);
+        let bytes = [0x82, 12, 0, 1, 0, 3, b'a', b'/', b'+', 1, 0, 1, b'#', 2];
+        assert_same(Version::V31, packet.clone(), &bytes);
+        assert_same(Version::V311, packet, &bytes);
+    }
+
+    #[test]
+    fn version_5_has_options_and_properties() {
+        let options = SubscriptionOptions {
+            qos: QoS::ExactlyOnce,
+            no_local: true,
+            retain_as_published: true,
+            retain_handling: RetainHandling::DoNotSend,
+        };
+        let properties = [Property::SubscriptionIdentifier(268_435_455)].into_iter().collect();
+        let packet = Subscribe { properties, ..subscribe(&[("a", options)]) };
+        let bytes = [0x82, 12, 0, 1, 5, 0x0B, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1, b'a', 0b0010_1110];
+        assert_same(Version::V5, packet, &bytes);
+    }
+
+    #[test]
+    fn options_survive_as_a_byte_or_are_refused() {
+        for byte in 0..=u8::MAX {
+            match SubscriptionOptions::from_u8(byte) {
+                Ok(options) => assert_eq!(options.to_u8(), byte),
+                Err(_) => assert!(byte & 0b11 == 3 || byte >> 4 >= 3, "{byte:08b}"),
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for version in Version::ALL {
+            let qos_3 = if version == Version::V5 {
+                &[0x82, 7, 0, 1, 0, 0, 1, b'a', 3][..]
+            } else {
+                &[0x82, 6, 0, 1, 0, 1, b'a', 3]
+            };
+            assert_eq!(refused(version, qos_3), ReasonCode::MalformedPacket);
+        }
+        assert_eq!(refused(Version::V311, &[0x82, 6, 0, 1, 0, 1, b'a', 4]), ReasonCode::MalformedPacket);
+        assert!(read(Version::V31, &[0x82, 6, 0, 1, 0, 1, b'a', 4]).is_ok());
+        assert_eq!(refused(Version::V5, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30]), ReasonCode::ProtocolError);
+    }
+
+    #[test]
+    fn a_topic_filter_is_needed_and_checked() {
+        assert_eq!(refused(Version::V311, &[0x82, 2, 0, 1]), ReasonCode::ProtocolError);
+        assert_eq!(refused(Version::V311, &[0x82, 5, 0, 1, 0, 0, 0]), ReasonCode::TopicFilterInvalid);
+        assert_eq!(
+            refused(Version::V311, &[0x82, 7, 0, 1, 0, 2, b'#', b'a', 0]),
+            ReasonCode::TopicFilterInvalid
+        );
+        assert_eq!(refused(Version::V311, &[0x82, 5, 0, 1, 0, 1, b'a']), ReasonCode::MalformedPacket);
+        assert_eq!(refused(Version::V311, &[0x82, 6, 0, 0, 0, 1, b'a', 0]), ReasonCode::ProtocolError);
+        assert_not_written(Version::V311, subscribe(&[]));
+        assert_not_written(Version::V311, subscribe(&[("a+", SubscriptionOptions::default())]));
+    }
+
+    #[test]
+    fn shared_subscriptions_are_checked_in_version_5() {
+        let plain = SubscriptionOptions::default();
+        let no_local = SubscriptionOptions { no_local: true, ..plain };
+        let mut out = Vec::new();
+        subscribe(&[("$share/g/a", plain)]).encode(Version::V5, &mut out).unwrap();
+        assert!(read(Version::V5, &out).is_ok());
+        assert_not_written(Version::V5, subscribe(&[("$share/g/a", no_local)]));
+        assert_not_written(Version::V5, subscribe(&[("$share//a", plain)]));
+
+        if let Some(options) = out.last_mut() {
+            *options = no_local.to_u8();
+        }
+        assert_eq!(refused(Version::V5, &out), ReasonCode::ProtocolError);
+        let no_group = b"\x82\x0F\0\x01\0\0\x09$share//a\0";
+        assert_eq!(refused(Version::V5, no_group), ReasonCode::TopicFilterInvalid);
+    }
+
+    #[test]
+    fn a_subscription_identifier_stands_once() {
+        let twice = [0x82, 11, 0, 1, 4, 0x0B, 1, 0x0B, 2, 0, 1, b'a', 0];
+        assert_eq!(refused(Version::V5, &twice), ReasonCode::ProtocolError);
+    }
+}

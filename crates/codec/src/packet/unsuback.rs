@@ -73,3 +73,35 @@ impl UnsubAck {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+
+    #[test]
+    fn before_version_5_it_is_an_identifier() {
+        for version in [Version::V31, Version::V311] {
+            assert_same(version, UnsubAck::new(PacketId::MIN, Vec::new()), &[0xB0, 2, 0, 1]);
+            let mut out = Vec::new();
+            let packet = UnsubAck::new(PacketId::MIN, Vec::from([ReasonCode::NoSubscriptionExisted]));
+            packet.encode(version, &mut out).unwrap();
+            assert_eq!(out, [0xB0, 2, 0, 1]);
+            assert!(read(version, &[0xB0, 3, 0, 1, 0]).is_err());
+        }
+    }
+
+    #[test]
+    fn version_5_has_a_reason_for_each_filter() {
+        let reasons = Vec::from([ReasonCode::Success, ReasonCode::NoSubscriptionExisted]);
+        assert_same(Version::V5, UnsubAck::new(PacketId::MIN, reasons), &[0xB0, 5, 0, 1, 0, 0, 0x11]);
+    }
+
+    #[test]
+    fn no_reason_or_a_foreign_one_is_refused_in_version_5() {
+        assert_not_written(Version::V5, UnsubAck::new(PacketId::MIN, Vec::new()));
+        assert_not_written(Version::V5, UnsubAck::new(PacketId::MIN, Vec::from([ReasonCode::GrantedQos1])));
+        assert!(read(Version::V5, &[0xB0, 3, 0, 1, 0]).is_err());
+        assert!(read(Version::V5, &[0xB0, 4, 0, 1, 0, 0x01]).is_err());
+    }
+}

@@ -65,3 +65,42 @@ impl Unsubscribe {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::exact::{assert_not_written, assert_same, read};
+    use crate::{Property, ReasonCode};
+
+    fn unsubscribe(filters: &[&'static str]) -> Unsubscribe {
+        let filters = filters.iter().map(|filter| ByteString::from_static(filter)).collect();
+        Unsubscribe { packet_id: PacketId::MIN, properties: Properties::new(), filters }
+    }
+
+    #[test]
+    fn filters_follow_each_other() {
+        let packet = unsubscribe(&["a/b", "+"]);
+        let bytes = [0xA2, 10, 0, 1, 0, 3, b'a', b'/', b'b', 0, 1, b'+'];
+        assert_same(Version::V31, packet.clone(), &bytes);
+        assert_same(Version::V311, packet, &bytes);
+    }
+
+    #[test]
+    fn version_5_has_user_properties() {
+        let properties = [Property::UserProperty(("k".into(), "".into()))].into_iter().collect();
+        let packet = Unsubscribe { properties, ..unsubscribe(&["a"]) };
+        assert_same(Version::V5, packet, &[0xA2, 12, 0, 1, 6, 0x26, 0, 1, b'k', 0, 0, 0, 1, b'a']);
+    }
+
+    #[test]
+    fn a_valid_filter_is_needed() {
+        for version in Version::ALL {
+            assert_not_written(version, unsubscribe(&[]));
+            assert_not_written(version, unsubscribe(&["a/#/b"]));
+        }
+        let refused = |bytes| read(Version::V311, bytes).unwrap_err().reason_code();
+        assert_eq!(refused(&[0xA2, 2, 0, 1]), ReasonCode::ProtocolError);
+        assert_eq!(refused(&[0xA2, 4, 0, 1, 0, 0]), ReasonCode::TopicFilterInvalid);
+        assert_eq!(refused(&[0xA2, 5, 0, 0, 0, 1, b'a']), ReasonCode::ProtocolError);
+    }
+}

@@ -79,16 +79,11 @@ pub(super) struct Seen(u64);
 impl Seen {
     #[inline]
     pub(super) fn check(&mut self, id: PropertyId, carrier: Carrier) -> Result<(), DecodeError> {
-        if id.carriers() & carrier as u16 == 0 {
+        if !id.is_allowed_in(carrier) {
             return Err(DecodeError::Malformed { what: "property not allowed in this packet" });
         }
-        let repeatable = match id {
-            PropertyId::UserProperty => true,
-            PropertyId::SubscriptionIdentifier => matches!(carrier, Carrier::Publish),
-            _ => false,
-        };
         let bit = 1 << id as u8;
-        if self.0 & bit != 0 && !repeatable {
+        if self.0 & bit != 0 && !id.is_repeatable_in(carrier) {
             return Err(DecodeError::ProtocolViolation { what: "property given twice" });
         }
         self.0 |= bit;
