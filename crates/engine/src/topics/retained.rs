@@ -4,7 +4,6 @@ use super::hash::{Hasher, half};
 use super::number;
 use super::order::Order;
 use super::table::Table;
-use core::cmp::Ordering;
 use darter_codec::Message;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -117,8 +116,7 @@ impl RetainedTree {
         let slot = number(self.entries.insert(Entry { message, stamp }));
         let RetainedTree { entries, names, order, .. } = self;
         names.insert(half(hash), slot);
-        let topic = entries[slot as usize].topic();
-        order.insert(slot, |other| entries[other as usize].topic().cmp(topic));
+        order.insert(slot, |slot| entries[slot as usize].topic());
         true
     }
 
@@ -134,7 +132,7 @@ impl RetainedTree {
             return None;
         }
         self.remember_removal(hash, stamp);
-        self.order.remove(number(slot), |other| self.entries[other as usize].topic().cmp(topic.as_bytes()));
+        self.order.remove(number(slot), |slot| self.entries[slot as usize].topic());
         self.names.remove(half(hash), number(slot));
         let Entry { message, .. } = self.entries.remove(slot);
         self.bytes -= message.size();
@@ -173,11 +171,5 @@ impl Entry {
     #[inline]
     pub(super) fn topic(&self) -> &[u8] {
         self.message.topic_bytes()
-    }
-
-    /// Compares the topic name with a key, in byte order.
-    #[inline]
-    pub(super) fn compare(&self, key: &[u8]) -> Ordering {
-        self.topic().cmp(key)
     }
 }

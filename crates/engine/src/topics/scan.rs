@@ -1,9 +1,7 @@
 //! From a topic filter to the retained messages it matches, a page at a time.
 
-use super::order::Place;
 use super::retained::RetainedTree;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use darter_codec::Message;
 
 /// Topic names looked at for each message of a page, before the page ends without being full.
@@ -71,7 +69,7 @@ impl RetainedTree {
             cursor.at = start.into();
             cursor.state = State::Under;
         }
-        let mut place = self.order.seek(|slot| self.compare(slot, &cursor.at));
+        let mut place = self.order.seek(&cursor.at, |slot| self.topic(slot));
         let (mut found, mut looks) = (0, 0);
         while let Some(slot) = self.order.get(place) {
             let message = &self.entries[slot as usize].message;
@@ -88,7 +86,7 @@ impl RetainedTree {
                     place = self.order.next(place);
                 }
                 Step::Next => place = self.order.next(place),
-                Step::Seek => place = self.onward(place, &cursor.at),
+                Step::Seek => place = self.order.seek_onward(place, &cursor.at, |slot| self.topic(slot)),
                 Step::End => break,
             }
         }
@@ -96,12 +94,8 @@ impl RetainedTree {
         false
     }
 
-    fn onward(&self, place: Place, key: &[u8]) -> Place {
-        self.order.seek_onward(place, |slot| self.compare(slot, key))
-    }
-
-    fn compare(&self, slot: u32, key: &[u8]) -> Ordering {
-        self.entries[slot as usize].compare(key)
+    fn topic(&self, slot: u32) -> &[u8] {
+        self.entries[slot as usize].topic()
     }
 }
 
