@@ -243,7 +243,7 @@ impl Properties {
         Self(Vec::new())
     }
 
-    /// Adds one at the end. Nothing is checked here: [`Self::encode`] does.
+    /// Adds one at the end. Nothing is checked here: the packet's `encode` does.
     pub fn push(&mut self, property: Property) {
         self.0.push(property);
     }
@@ -305,7 +305,7 @@ impl Properties {
     pub fn encode_forwarded(&self, out: &mut Vec<u8>) {
         for property in &self.0 {
             let id = property.id();
-            if id.carriers() & Carrier::Publish as u16 == 0 || !crate::packet::is_forwarded(id) {
+            if !id.is_allowed_in(Carrier::Publish) || !crate::packet::is_forwarded(id) {
                 continue;
             }
             let start = out.len();
@@ -509,6 +509,20 @@ mod tests {
         assert_eq!(properties.request_problem_information(), Some(false));
         assert_eq!(properties.maximum_packet_size(), None);
         assert!(properties.user_properties().eq([("k", "v"), ("k", "w")]));
+    }
+
+    #[test]
+    fn a_will_hands_on_what_its_publish_carries() {
+        let will = b"\x18\0\0\0\x05\x01\x01\x02\0\0\0\x09\x26\0\x01k\0\x01v\x03\0\x01t";
+        let mut out = Vec::new();
+        decode(will, Carrier::Will).unwrap().encode_forwarded(&mut out);
+        assert_eq!(out, b"\x01\x01\x26\0\x01k\0\x01v\x03\0\x01t");
+
+        let too_long = Property::ContentType("x".repeat(65_536).into());
+        let properties = Properties::from_iter([too_long, Property::PayloadFormatIndicator(true)]);
+        out.clear();
+        properties.encode_forwarded(&mut out);
+        assert_eq!(out, [0x01, 1], "what cannot be written leaves no trace");
     }
 
     #[test]
