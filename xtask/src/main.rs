@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check_layers;
+mod check_style;
 mod fuzz_smoke;
 mod perf;
 mod sources;
@@ -17,6 +18,7 @@ usage: cargo xtask <command> [options]
 
   test [--fast]   every check and every test; --fast leaves out the slow steps
   check-layers    who imports whom, against the table of the design
+  check-style     file lengths, module names and unwraps
   fuzz-smoke      a short run of every fuzz target
   perf            the perf laboratory: every row of the design's table, Darter and mosquitto side by side
 ";
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "test" => test::run(options),
         "check-layers" => check_layers::run(options),
+        "check-style" => check_style::run(options),
         "fuzz-smoke" => fuzz_smoke::run(options),
         "perf" => perf::run(options),
         "help" | "--help" | "-h" => {

@@ -16,7 +16,7 @@ pub(crate) fn rust_files(folder: &Path) -> Result<Vec<SourceFile>, String> {
         let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         for entry in entries {
             let path = entry.map_err(|error| format!("{}: {error}", folder.display()))?.path();
-            if path.file_stem().is_some_and(|stem| stem == "tests") {
+            if path.file_stem().is_some_and(|stem| stem == "tests" || stem == "target") {
                 continue;
             }
             if path.is_dir() {
@@ -32,23 +32,28 @@ pub(crate) fn rust_files(folder: &Path) -> Result<Vec<SourceFile>, String> {
     Ok(found)
 }
 
-/// The lines of code before a file's test module, with their numbers from 1; comments are left out.
-pub(crate) fn lines_outside_tests(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(index, line)| (index + 1, line))
+impl SourceFile {
+    /// The lines of code before the test module, with their numbers from 1; comments are left out.
+    pub(crate) fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text
+            .lines()
+            .enumerate()
+            .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .map(|(index, line)| (index + 1, line))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::lines_outside_tests;
+    use std::path::PathBuf;
+
+    use super::SourceFile;
 
     #[test]
     fn comments_and_the_test_module_are_no_code() {
-        let text = "//! std::fs in words\nuse a;\n#[cfg(test)]\nmod tests { use std::fs; }\n";
-        let lines: Vec<_> = lines_outside_tests(text).collect();
-        assert_eq!(lines, [(2, "use a;")]);
+        let text = "//! std::fs in words\nuse a;\n#[cfg(test)]\nmod tests { use std::fs; }\n".to_owned();
+        let file = SourceFile { path: PathBuf::from("a.rs"), text };
+        assert_eq!(file.code_lines().collect::<Vec<_>>(), [(2, "use a;")]);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::check_layers;
 use crate::step::{self, Steps, cargo, execute};
+use crate::{check_layers, check_style};
 
 /// Runs all steps up to the first that fails. `--fast` leaves out the slow ones.
 pub(crate) fn run(options: &[String]) -> Result<(), String> {
@@ -22,7 +22,8 @@ pub(crate) fn run(options: &[String]) -> Result<(), String> {
 }
 
 fn all_steps(steps: &mut Steps, fast: bool) -> Result<(), String> {
-    steps.run("format", || execute(&mut cargo(&["fmt", "--all", "--", "--check"])))?;
+    steps.run("format", format)?;
+    steps.run("style", || check_style::run(&[]))?;
     steps.run("layers", || check_layers::run(&[]))?;
     steps.run("lints", || {
         execute(&mut cargo(&[
@@ -55,6 +56,17 @@ fn all_steps(steps: &mut Steps, fast: bool) -> Result<(), String> {
     }
     steps.run("foreign clients", foreign_clients)?;
     steps.run("conformance", conformance)
+}
+
+/// Packages that are workspaces of their own.
+const APART: &[&str] = &["conformance/no-std/Cargo.toml", "e2e/rumqttc/Cargo.toml", "fuzz/Cargo.toml"];
+
+fn format() -> Result<(), String> {
+    execute(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
+    for manifest in APART.iter().filter(|manifest| step::root().join(manifest).exists()) {
+        execute(&mut cargo(&["fmt", "--manifest-path", manifest, "--", "--check"]))?;
+    }
+    Ok(())
 }
 
 /// Every test of the workspace, with nextest when it is there.

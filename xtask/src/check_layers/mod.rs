@@ -107,7 +107,7 @@ fn violations_in_sources(graph: &Graph) -> Result<Vec<String>, String> {
             continue;
         }
         for file in sources::rust_files(&package.folder.join("src"))? {
-            for (number, line) in sources::lines_outside_tests(&file.text) {
+            for (number, line) in file.code_lines() {
                 if let Some((path, what)) = BANNED_PATHS.iter().find(|(path, _)| line.contains(path)) {
                     let file = file.path.strip_prefix(step::root()).unwrap_or(&file.path).display();
                     found.push(format!("{file}:{number} names {path}: {folder} must not see {what}"));
