@@ -1,10 +1,10 @@
 //! Topic filters without wildcards, found by the whole topic name at once.
 
+use super::arena::Arena;
 use super::hash::{Hasher, half};
 use super::subscriptions::Content;
 use super::table::Table;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 /// Bytes of a filter that stand beside its content; with them, most filters fill one cache line.
 const SHORT: usize = 38;
@@ -12,8 +12,7 @@ const SHORT: usize = 38;
 #[derive(Debug)]
 pub(super) struct Literals {
     hasher: Hasher,
-    items: Vec<Literal>,
-    free: Vec<u32>,
+    items: Arena<Literal>,
     table: Table,
 }
 
@@ -32,12 +31,12 @@ enum Text {
 
 impl Literals {
     pub(super) fn new(seed: u64) -> Literals {
-        Literals { hasher: Hasher::new(seed), items: Vec::new(), free: Vec::new(), table: Table::default() }
+        Literals { hasher: Hasher::new(seed), items: Arena::new(), table: Table::default() }
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.items.len() == self.free.len() && self.table.is_empty()
+        self.items.used() == 0 && self.table.is_empty()
     }
 
     #[inline]
@@ -50,16 +49,7 @@ impl Literals {
         let hash = self.hash(filter);
         self.find_hashed(hash, filter).unwrap_or_else(|| {
             let literal = Literal { text: Text::new(filter), content: Content::EMPTY };
-            let id = match self.free.pop() {
-                Some(id) => {
-                    self.items[id as usize] = literal;
-                    id
-                }
-                None => {
-                    self.items.push(literal);
-                    super::number(self.items.len() - 1)
-                }
-            };
+            let id = self.items.insert(literal);
             self.table.insert(hash, id);
             id
         })
@@ -67,29 +57,29 @@ impl Literals {
 
     /// Removes a filter unless it has content.
     pub(super) fn prune(&mut self, id: u32) {
-        let literal = &mut self.items[id as usize];
+        let literal = &mut self.items[id];
         if literal.content.is_empty() {
             let text = core::mem::replace(&mut literal.text, Text::new(b""));
             self.table.remove(self.hash(text.bytes()), id);
-            self.free.push(id);
+            self.items.free(id);
         }
     }
 
     #[inline]
     pub(super) fn content(&self, id: u32) -> Option<&Content> {
-        self.items.get(id as usize).map(|literal| &literal.content)
+        self.items.get(id).map(|literal| &literal.content)
     }
 
     pub(super) fn content_mut(&mut self, id: u32) -> Option<&mut Content> {
-        self.items.get_mut(id as usize).map(|literal| &mut literal.content)
+        self.items.get_mut(id).map(|literal| &mut literal.content)
     }
 
     pub(super) fn text(&self, id: u32) -> &[u8] {
-        self.items.get(id as usize).map_or(&[], |literal| literal.text.bytes())
+        self.items.get(id).map_or(&[], |literal| literal.text.bytes())
     }
 
     fn find_hashed(&self, hash: u32, filter: &[u8]) -> Option<u32> {
-        self.table.find(hash, |id| self.items[id as usize].text.bytes() == filter)
+        self.table.find(hash, |id| self.items[id].text.bytes() == filter)
     }
 
     fn hash(&self, filter: &[u8]) -> u32 {

@@ -77,7 +77,7 @@ impl SubscriptionTree {
         if let Some(literal) = self.literals.find(topic) {
             self.found(FilterId::of_literal(literal), out);
         }
-        let root = &self.wildcards.nodes[ROOT as usize];
+        let root = &self.wildcards.nodes[ROOT];
         if root.literals > 0 || root.plus != NONE || root.hash != NONE {
             self.match_wildcards(topic, out);
         }
@@ -92,7 +92,7 @@ impl SubscriptionTree {
             let label = levels.find(level);
             for position in 0..out.reached.len() {
                 let id = out.reached[position];
-                let node = &nodes[id as usize];
+                let node = &nodes[id];
                 if wildcards && node.hash != NONE {
                     self.found(FilterId::of_wildcard(node.hash), out);
                 }
@@ -116,7 +116,7 @@ impl SubscriptionTree {
         for position in 0..out.reached.len() {
             let id = out.reached[position];
             self.found(FilterId::of_wildcard(id), out);
-            let hash = nodes[id as usize].hash;
+            let hash = nodes[id].hash;
             if hash != NONE {
                 self.found(FilterId::of_wildcard(hash), out);
             }

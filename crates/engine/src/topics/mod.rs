@@ -6,6 +6,7 @@
 //! Both are plain memory without clocks or locks, keyed with a seed from the caller because their keys come from
 //! clients. Neither checks the syntax of topic names and filters; the codec does that before they arrive here.
 
+mod arena;
 mod hash;
 mod levels;
 mod literals;

@@ -176,7 +176,7 @@ impl SubscriptionTree {
     #[inline]
     pub(super) fn content(&self, id: FilterId) -> Option<&Content> {
         match id.wildcard() {
-            Some(node) => self.wildcards.nodes.get(node as usize).map(|node| &node.content),
+            Some(node) => self.wildcards.nodes.get(node).map(|node| &node.content),
             None => self.literals.content(id.0),
         }
     }
@@ -257,7 +257,7 @@ fn content_mut<'a>(
     id: FilterId,
 ) -> Option<&'a mut Content> {
     match id.wildcard() {
-        Some(node) => wildcards.nodes.get_mut(node as usize).map(|node| &mut node.content),
+        Some(node) => wildcards.nodes.get_mut(node).map(|node| &mut node.content),
         None => literals.content_mut(id.0),
     }
 }

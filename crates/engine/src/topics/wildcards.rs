@@ -1,8 +1,8 @@
 //! Topic filters with wildcards, as a tree of levels.
 
+use super::arena::Arena;
 use super::hash::{Hasher, half};
 use super::levels::{Label, Levels, split};
-use super::number;
 use super::subscriptions::{Content, NONE};
 use super::table::Table;
 use alloc::vec::Vec;
@@ -14,8 +14,7 @@ pub(super) const ROOT: u32 = 0;
 pub(super) struct Wildcards {
     hasher: Hasher,
     pub(super) levels: Levels,
-    pub(super) nodes: Vec<Node>,
-    free: Vec<u32>,
+    pub(super) nodes: Arena<Node>,
     /// The children that are not wildcards, by parent and label.
     children: Table,
 }
@@ -37,18 +36,19 @@ pub(super) struct Node {
 
 impl Wildcards {
     pub(super) fn new(seed: u64) -> Wildcards {
+        let mut nodes = Arena::new();
+        nodes.insert(Node::new(Label::PLUS, NONE));
         Wildcards {
             hasher: Hasher::new(seed),
             levels: Levels::new(seed ^ 1),
-            nodes: alloc::vec![Node::new(Label::PLUS, NONE)],
-            free: Vec::new(),
+            nodes,
             children: Table::default(),
         }
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.len() == self.free.len() + 1 && self.children.is_empty() && self.levels.is_empty()
+        self.nodes.used() == 1 && self.children.is_empty() && self.levels.is_empty()
     }
 
     /// The node of a filter, or of a beginning that longer filters have in common.
@@ -69,7 +69,7 @@ impl Wildcards {
     #[inline]
     pub(super) fn literal(&self, parent: u32, label: Label) -> Option<u32> {
         self.children.find(self.hash(parent, label), |child| {
-            let node = &self.nodes[child as usize];
+            let node = &self.nodes[child];
             node.label == label && node.parent == parent
         })
     }
@@ -77,7 +77,7 @@ impl Wildcards {
     /// Frees a node without content, and its ancestors as far as they existed for it only.
     pub(super) fn prune(&mut self, mut id: u32) {
         while id != ROOT {
-            let node = &mut self.nodes[id as usize];
+            let node = &mut self.nodes[id];
             if !node.is_empty() {
                 return;
             }
@@ -85,7 +85,7 @@ impl Wildcards {
             node.parent = NONE;
             self.unlink(parent, label, id);
             self.levels.release(label);
-            self.free.push(id);
+            self.nodes.free(id);
             id = parent;
         }
     }
@@ -94,7 +94,7 @@ impl Wildcards {
     pub(super) fn push_text(&self, id: u32, out: &mut Vec<u8>) {
         let mut path = Vec::new();
         let mut at = id;
-        while let Some(node) = self.nodes.get(at as usize).filter(|node| node.parent != NONE) {
+        while let Some(node) = self.nodes.get(at).filter(|node| node.parent != NONE) {
             path.push(node.label);
             at = node.parent;
         }
@@ -107,7 +107,7 @@ impl Wildcards {
     }
 
     fn child(&self, parent: u32, label: Label) -> Option<u32> {
-        let node = &self.nodes[parent as usize];
+        let node = &self.nodes[parent];
         let child = match label {
             Label::PLUS => node.plus,
             Label::HASH => node.hash,
@@ -118,16 +118,9 @@ impl Wildcards {
 
     fn add_child(&mut self, parent: u32, level: &[u8]) -> u32 {
         let label = self.levels.acquire(level);
-        let node = Node::new(label, parent);
-        let id = if let Some(id) = self.free.pop() {
-            self.nodes[id as usize] = node;
-            id
-        } else {
-            self.nodes.push(node);
-            number(self.nodes.len() - 1)
-        };
+        let id = self.nodes.insert(Node::new(label, parent));
         let hash = self.hash(parent, label);
-        let parent = &mut self.nodes[parent as usize];
+        let parent = &mut self.nodes[parent];
         match label {
             Label::PLUS => parent.plus = id,
             Label::HASH => parent.hash = id,
@@ -141,7 +134,7 @@ impl Wildcards {
 
     fn unlink(&mut self, parent: u32, label: Label, id: u32) {
         let hash = self.hash(parent, label);
-        let parent = &mut self.nodes[parent as usize];
+        let parent = &mut self.nodes[parent];
         match label {
             Label::PLUS => parent.plus = NONE,
             Label::HASH => parent.hash = NONE,
