@@ -21,10 +21,14 @@ def packet(first, body):
             return bytes([first]) + length + body
 
 
-def connect(client_id, version=4, keep_alive=0):
+def connect(client_id, version=4, keep_alive=0, will=None):
+    """A CONNECT with clean start; `will` is a topic name and a payload."""
     name = b"MQIsdp" if version == 3 else b"MQTT"
     properties = b"\x00" if version == 5 else b""
-    body = field(name) + bytes([version, 2]) + struct.pack("!H", keep_alive) + properties + field(client_id)
+    body = field(name) + bytes([version, 6 if will else 2]) + struct.pack("!H", keep_alive) + properties
+    body += field(client_id)
+    if will:
+        body += properties + field(will[0]) + field(will[1])
     return packet(0x10, body)
 
 

@@ -140,6 +140,24 @@ def test_connections_that_never_finish_what_they_began(server):
     assert grown < 64 * MIB, f"2500 unfinished connections took {grown / MIB:.0f} MiB"
 
 
+@pytest.mark.parametrize("version", (3, 4, 5))
+def test_a_client_that_falls_silent_is_given_up_after_its_keep_alive(server, version):
+    topic = unique("silent").encode()
+    watcher = raw.connected(server, unique("watcher").encode())
+    watcher.sendall(raw.subscribe(topic))
+    assert raw.read_packet(watcher)[0] == 0x90
+    silent = raw.open_socket(server)
+    started = time.monotonic()
+    silent.sendall(raw.connect(unique("silent").encode(), version, keep_alive=1, will=(topic, b"gone")))
+    assert raw.read_packet(silent)[0] == 0x20
+    assert raw.read_packet(watcher) == (0x30, raw.field(topic) + b"gone")
+    waited = time.monotonic() - started
+    raw.wait_closed(silent)
+    watcher.close()
+    # One and a half times the keep alive, never less; servers may look a little late.
+    assert 1.5 <= waited < 5, waited
+
+
 @pytest.mark.parametrize("qos", (0, 1))
 def test_subscribers_that_never_read(server, qos):
     topic, amount = unique("flood").encode(), 48 * MIB
