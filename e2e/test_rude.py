@@ -155,7 +155,7 @@ def test_a_client_that_falls_silent_is_given_up_after_its_keep_alive(server, ver
     raw.wait_closed(silent)
     watcher.close()
     # One and a half times the keep alive, never less; servers may look a little late.
-    assert 1.5 <= waited < 5, waited
+    assert 1.5 <= waited < 10, waited
 
 
 @pytest.mark.parametrize("qos", (0, 1))
