@@ -30,6 +30,10 @@ usage: cargo xtask perf [options]
 
 /// Runs the laboratory as the options say and prints its page.
 pub(crate) fn run(options: &[String]) -> Result<(), String> {
+    if options.iter().any(|option| option == "--help") {
+        print!("{USAGE}");
+        return Ok(());
+    }
     let options = Options::parse(options)?;
     let binaries = if options.build { build(&options)? } else { folder("release") };
     let effort = if options.quick { Effort::quick() } else { Effort::full() };
