@@ -19,5 +19,6 @@ mod options;
 mod status;
 
 pub use broker::{Broker, StartError};
+pub use darter_engine::Limits;
 pub use options::Options;
 pub use status::Status;

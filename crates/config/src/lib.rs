@@ -1,1 +1,113 @@
 //! The configuration file: TOML to raw to validated.
+//!
+//! A file has sections, and each section has keys. Every key is one record (its name, what it takes, its range, what it
+//! means and where its value lives), and everything else follows from these records: reading, what is refused and how,
+//! `docs/config.md` and `examples/darter.toml`.
+//!
+//! ```
+//! use darter_config::Config;
+//!
+//! let config: Config = "[listener]\nport = 1884\n".parse()?;
+//! assert_eq!(config.listener.port, 1884);
+//!
+//! let problems = "[listener]\nprot = 1884\n".parse::<Config>().unwrap_err();
+//! assert_eq!(problems.to_string(), "line 2: listener.prot is not a key; did you mean port?");
+//! # Ok::<(), darter_config::Problems>(())
+//! ```
+
+mod document;
+mod host;
+mod key;
+mod listen;
+mod nearest;
+mod problem;
+mod quantity;
+pub mod reference;
+mod section;
+
+pub use darter_broker::Limits;
+pub use host::{BadHost, Host};
+pub use listen::ResolveError;
+pub use problem::{Problem, Problems};
+pub use section::listener::Listener;
+pub use section::log::{BadLevel, Level, Log};
+pub use section::server::Server;
+
+use darter_broker::Options;
+use std::path::Path;
+use std::str::FromStr;
+use std::{fs, io};
+use thiserror::Error;
+
+/// Everything a configuration file says, with the defaults for what it does not say.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// `[listener]`: where clients connect.
+    pub listener: Listener,
+    /// `[server]`: how the server runs.
+    pub server: Server,
+    /// `[limits]`: what clients are allowed.
+    pub limits: Limits,
+    /// `[log]`: what is logged.
+    pub log: Log,
+}
+
+/// Why a configuration file cannot be used. Its text names the file.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {file}: {source}")]
+    Unreadable {
+        /// The file as it was named.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file says things that cannot be. One line for each of them.
+    #[error("{}", .problems.in_file(.file))]
+    Refused {
+        /// The file as it was named.
+        file: String,
+        /// Everything that is wrong in it.
+        problems: Problems,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or with everything that is wrong in it.
+    pub fn load(file: &Path) -> Result<Self, FileError> {
+        let name = file.display().to_string();
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(source) => return Err(FileError::Unreadable { file: name, source }),
+        };
+        text.parse().map_err(|problems| FileError::Refused { file: name, problems })
+    }
+
+    /// What the server needs to start. Names of hosts are looked up here.
+    ///
+    /// # Errors
+    /// When the name of a host to listen on is not known.
+    pub fn options(&self) -> Result<Options, ResolveError> {
+        let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
+        Ok(Options {
+            listen,
+            optional,
+            shards: self.server.shards,
+            status_interval: self.server.status_interval,
+            limits: self.limits.clone(),
+            ..Options::default()
+        })
+    }
+}
+
+impl FromStr for Config {
+    type Err = Problems;
+
+    fn from_str(text: &str) -> Result<Self, Problems> {
+        document::read(text)
+    }
+}

@@ -1,0 +1,168 @@
+//! `darter serve`: the server.
+
+mod banner;
+mod log;
+mod open_files;
+#[cfg(unix)]
+mod ready;
+mod stop;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use darter_broker::Broker;
+use darter_config::{BadHost, Config, Host};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const ABOUT: &str = "\
+Run the server.
+
+Without options it listens on port 1883 for programs on this computer only. State (sessions, retained messages, queued
+messages) is kept in memory and gone when the server stops.";
+
+const EXAMPLES: &str = "\
+Examples:
+  darter serve                           for this computer only, on port 1883
+  darter serve --port 1884               the same on another port
+  darter serve --bind 0.0.0.0            for everybody in the network; there are no passwords yet
+  darter serve --config darter.toml      with a configuration file, see docs/config.md
+
+Ctrl-C or SIGTERM stops the server: its clients are told, and it exits with 0.";
+
+/// The options of `darter serve`.
+#[derive(Debug, Args)]
+#[command(about = "Run the server (also when no command is given)", long_about = ABOUT, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// TCP port for MQTT; 0 lets the system choose a free one [default: 1883]
+    #[arg(long, value_name = "N", help_heading = "Where to listen")]
+    port: Option<u16>,
+
+    /// Address or host name to listen on, may be repeated; 0.0.0.0 is every IPv4 address, :: every IPv6 address
+    /// [default: 127.0.0.1 and ::1]
+    #[arg(long, value_name = "ADDR", value_parser = host, help_heading = "Where to listen")]
+    bind: Vec<Host>,
+
+    /// Threads that serve clients, 1 to 64 [default: by the number of processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "How to run")]
+    shards: Option<u8>,
+
+    /// Keep all state in memory; so far this is always so
+    #[arg(long, help_heading = "How to run")]
+    memory: bool,
+
+    /// How much to log on standard error [default: info]
+    #[arg(
+        long, value_name = "LEVEL", help_heading = "How to run",
+        value_parser = PossibleValuesParser::new(darter_config::Level::WORDS)
+    )]
+    log_level: Option<String>,
+
+    /// Port of the web console; accepted, but there is no console yet
+    #[arg(long, value_name = "N", conflicts_with = "no_console", help_heading = "How to run")]
+    console_port: Option<u16>,
+
+    /// Run without the web console; so far there is none
+    #[arg(long, help_heading = "How to run")]
+    no_console: bool,
+
+    /// Configuration file in TOML; options given here go before it
+    #[arg(long, value_name = "FILE", help_heading = "Configuration file")]
+    config: Option<PathBuf>,
+
+    /// Say whether the options and the configuration file are right, and exit
+    #[arg(long, help_heading = "Configuration file")]
+    check_config: bool,
+
+    /// When clients can connect, print the addresses as one line on standard output, and nothing else
+    #[arg(long, value_name = "FORMAT", help_heading = "For scripts")]
+    print_addresses: Option<Format>,
+
+    /// When clients can connect, write the addresses as one line of JSON to this open file descriptor, such as a pipe
+    #[cfg(unix)]
+    #[arg(long, value_name = "N", help_heading = "For scripts")]
+    ready_fd: Option<u32>,
+}
+
+/// How addresses are printed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// As JSON
+    Json,
+}
+
+/// Runs the server until somebody stops it.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let config = arguments.effective_config()?;
+    if arguments.check_config {
+        let file = arguments.config.as_ref().map_or(String::new(), |file| format!("{}: ", file.display()));
+        say(&format!("{file}ok\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    // First of all, while no file of the server's own can have that number.
+    let ready = arguments.open_ready_file()?;
+    log::start(config.log.level);
+    open_files::allow_as_many_as_possible();
+    let options = config.options()?;
+    let stop = stop::Signal::listen().context("cannot watch for signals")?;
+    let broker = Broker::start(options)?;
+
+    let addresses = banner::json(broker.addresses());
+    match arguments.print_addresses {
+        Some(Format::Json) => say(&addresses),
+        None => say(&banner::text(broker.addresses(), &banner::program())),
+    }
+    if let Some(mut ready) = ready {
+        ready.write_all(addresses.as_bytes()).context("cannot write to the descriptor of --ready-fd")?;
+    }
+
+    stop.wait();
+    tracing::info!("stopping: every client is disconnected");
+    broker.shutdown();
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    /// The configuration file's values, and the options before them.
+    fn effective_config(&self) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::default(),
+        };
+        if let Some(port) = self.port {
+            config.listener.port = port;
+        }
+        if !self.bind.is_empty() {
+            config.listener.bind.clone_from(&self.bind);
+        }
+        if self.shards.is_some() {
+            config.server.shards = self.shards;
+        }
+        if let Some(level) = &self.log_level {
+            config.log.level = level.parse()?;
+        }
+        Ok(config)
+    }
+
+    #[cfg(unix)]
+    fn open_ready_file(&self) -> anyhow::Result<Option<File>> {
+        self.ready_fd.map(ready::open).transpose()
+    }
+
+    #[cfg(not(unix))]
+    fn open_ready_file(&self) -> anyhow::Result<Option<File>> {
+        Ok(None)
+    }
+}
+
+/// A host for `--bind`; the port has its own option.
+fn host(text: &str) -> Result<Host, String> {
+    text.parse().map_err(|why: BadHost| why.to_string())
+}
+
+/// Prints on standard output. A server does not end because nobody reads what it says.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,97 @@
+//! What the server says when clients can connect.
+
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// MQTT's port, which clients use when they are not told another one.
+const MQTT_PORT: u16 = 1883;
+
+/// The banner. `program` is what to type to run Darter.
+pub(super) fn text(addresses: &[SocketAddr], program: &str) -> String {
+    let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let mut text = format!("Darter {} is ready for MQTT clients.\n\n", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(text, "  Listening  {}", listed.join(" and "));
+    if addresses.iter().all(|address| address.ip().is_loopback()) {
+        let _ = writeln!(text, "  Open to    programs on this computer only");
+        let _ = writeln!(text, "             (for the network: {program} serve --bind 0.0.0.0; there are no passwords yet)");
+    } else {
+        let _ = writeln!(text, "  Open to    everybody who can reach this computer, without a password");
+    }
+    let _ = writeln!(text, "  State      in memory; it is gone when the server stops");
+    let (where_to, quote) = (connection_flags(addresses), if cfg!(windows) { '"' } else { '\'' });
+    let _ = writeln!(text, "\nTry it, in two other terminals:\n");
+    let _ = writeln!(text, "  {program} sub{where_to} -t {quote}#{quote} -v");
+    let _ = writeln!(text, "  {program} pub{where_to} -t hello -m world");
+    text.push_str("\nCtrl-C stops the server.\n");
+    text
+}
+
+/// The addresses as one line of JSON, line end included.
+pub(super) fn json(addresses: &[SocketAddr]) -> String {
+    let listed: Vec<_> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("{{\"mqtt\":[{}]}}\n", listed.join(","))
+}
+
+/// What was typed to run this program, so that the banner's commands work as they stand.
+pub(super) fn program() -> String {
+    let typed = std::env::args().next().unwrap_or_default();
+    let fits = !typed.is_empty() && typed.chars().all(|c| c.is_ascii_alphanumeric() || "/\\._-:".contains(c));
+    if fits { typed } else { "darter".into() }
+}
+
+/// The options that `darter pub` needs on this computer to reach the server: none for its usual place.
+fn connection_flags(addresses: &[SocketAddr]) -> String {
+    let mut flags = String::new();
+    let here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    if let Some(first) = addresses.first() {
+        if !addresses.iter().any(|address| here(address.ip())) {
+            let _ = write!(flags, " -h {}", first.ip());
+        }
+        if first.port() != MQTT_PORT {
+            let _ = write!(flags, " -p {}", first.port());
+        }
+    }
+    flags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn on_loopback_and_the_usual_port_the_commands_are_short() {
+        let text = text(&addresses(&["127.0.0.1:1883", "[::1]:1883"]), "darter");
+        assert!(text.starts_with("Darter "), "{text}");
+        assert!(text.contains("127.0.0.1:1883 and [::1]:1883"), "{text}");
+        assert!(text.contains("this computer only"), "{text}");
+        assert!(text.contains("in memory"), "{text}");
+        assert!(text.contains("  darter sub -t '#' -v\n") || cfg!(windows), "{text}");
+        assert!(text.contains("  darter pub -t hello -m world\n"), "{text}");
+    }
+
+    #[test]
+    fn another_port_is_in_the_commands() {
+        let text = text(&addresses(&["127.0.0.1:4321"]), "target/debug/darter");
+        assert!(text.contains("  target/debug/darter pub -p 4321 -t hello -m world\n"), "{text}");
+    }
+
+    #[test]
+    fn a_server_for_the_network_says_that_there_is_no_password() {
+        let every = text(&addresses(&["0.0.0.0:1883"]), "darter");
+        assert!(every.contains("everybody who can reach this computer, without a password"), "{every}");
+        assert!(every.contains("darter pub -t hello"), "{every}");
+        let one = text(&addresses(&["192.168.1.7:1883"]), "darter");
+        assert!(one.contains("darter pub -h 192.168.1.7 -t hello"), "{one}");
+        assert!(one.contains("everybody"), "{one}");
+    }
+
+    #[test]
+    fn addresses_are_one_line_of_json() {
+        let line = json(&addresses(&["127.0.0.1:1883", "[::1]:1883"]));
+        assert_eq!(line, "{\"mqtt\":[\"127.0.0.1:1883\",\"[::1]:1883\"]}\n");
+    }
+}

@@ -1,0 +1,11 @@
+//! The sections of the file, one file each.
+
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod log;
+pub(crate) mod server;
+
+use crate::key::Section;
+
+/// All sections, in the order of the documentation.
+pub(crate) const SECTIONS: &[Section] = &[listener::SECTION, server::SECTION, limits::SECTION, log::SECTION];
