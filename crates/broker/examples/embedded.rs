@@ -5,7 +5,7 @@ use darter_broker::{Broker, Options};
 use std::io::Read;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let broker = Broker::start(Options::default())?;
+    let broker = Broker::start(&Options::default())?;
     for address in broker.addresses() {
         println!("MQTT on {address}; end of input stops it");
     }

@@ -42,8 +42,8 @@ impl Broker {
     ///
     /// # Errors
     /// When an address cannot be listened on, or the system has no resources left.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let listeners = bind(&options)?;
+    pub fn start(options: &Options) -> Result<Self, StartError> {
+        let listeners = bind(options)?;
         let addresses = listeners.iter().map(Listener::address).collect();
         let shards = options.shard_count();
         let status: Vec<_> = (0..shards).map(|_| Arc::new(ShardStatus::default())).collect();
@@ -142,7 +142,9 @@ fn bind(options: &Options) -> Result<Vec<Listener>, StartError> {
                 }
                 listeners.push(listener);
             }
-            Err(BindError::NotHere(_) | BindError::Other { .. }) if options.optional.contains(&address.ip()) => {
+            Err(BindError::NotHere(_) | BindError::Other { .. })
+                if options.optional.contains(&address.ip()) =>
+            {
                 tracing::debug!(%wanted, "not listening there: this computer does not have the address");
             }
             Err(error) => return Err(error.into()),

@@ -6,8 +6,8 @@ use crate::event;
 use crate::inbox::{Inbox, Item};
 use crate::status::{ShardStatus, StatusTopics};
 use bytes::Bytes;
-use darter_codec::record::Change;
 use darter_codec::ReasonCode;
+use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, Shard};
 use darter_net::{Listener, Stream};
 use darter_store::{Answer, Store};
@@ -135,7 +135,10 @@ impl Running {
         }
         let lingering = (!self.lingering.is_empty()).then_some(self.now + LINGER / 2);
         let topics = self.driver.topics.as_ref().map(StatusTopics::next);
-        let next = [self.driver.shard.next_timeout(), lingering, self.accept_after, topics].into_iter().flatten().min()?;
+        let next = [self.driver.shard.next_timeout(), lingering, self.accept_after, topics]
+            .into_iter()
+            .flatten()
+            .min()?;
         let elapsed = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(Duration::from_millis(next.saturating_sub(elapsed)))
     }
@@ -357,7 +360,7 @@ impl Running {
             Effect::Authenticate { link, connect } => {
                 let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
                 let verdict = self.driver.authenticator.verdict(&connect, address);
-                self.driver.shard.handle_verdict(self.now, link, connect, verdict);
+                self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
             }
             Effect::Move { link, shard } => self.move_socket(link, shard),
             Effect::Resume { link } => self.resume(link),

@@ -8,17 +8,20 @@ use std::net::SocketAddr;
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
 pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
     match event {
-        Event::Connected { link, client, version, clean_start, session_present, keep_alive } => ClientConnected {
-            client,
-            address: address(*link),
-            version: *version,
-            clean_start: *clean_start,
-            session_present: *session_present,
-            keep_alive: *keep_alive,
+        Event::Connected { link, client, version, clean_start, session_present, keep_alive } => {
+            let event = ClientConnected {
+                client,
+                address: address(*link),
+                version: *version,
+                clean_start: *clean_start,
+                session_present: *session_present,
+                keep_alive: *keep_alive,
+            };
+            event.emit();
         }
-        .emit(),
         Event::Refused { link, client, reason, what } => {
-            ClientRefused { client: client.as_deref(), address: address(*link), reason: *reason, what }.emit();
+            ClientRefused { client: client.as_deref(), address: address(*link), reason: *reason, what }
+                .emit();
         }
         Event::Disconnected { link, client, ending } => {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();

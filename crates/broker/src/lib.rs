@@ -3,7 +3,7 @@
 //! ```no_run
 //! use darter_broker::{Broker, Options};
 //!
-//! let broker = Broker::start(Options::default())?;
+//! let broker = Broker::start(&Options::default())?;
 //! println!("listening on {:?}", broker.addresses());
 //! broker.shutdown();
 //! # Ok::<(), darter_broker::StartError>(())

@@ -1,9 +1,8 @@
 //! CONNECT: from the first packet of a connection to its CONNACK (sections 3.1 and 3.2).
 
 use crate::effect::{Effect, LinkId};
-use darter_codec::record::Change;
 use crate::event::{Ending, Event};
-use crate::held::{Held, Release, Wait};
+use crate::held::{Held, Release};
 use crate::link::{LinkState, NONE};
 use crate::session::{Session, Will};
 use crate::shard::Shard;
@@ -14,6 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
+use darter_codec::record::Change;
 use darter_codec::{
     ConnAck, Connect, DecodeError, Message, Packet, Properties, Property, ReasonCode, Version, topic,
 };
@@ -82,12 +82,20 @@ impl Shard {
     }
 
     fn check_connect(&self, connect: &Connect) -> Result<(), (ReasonCode, &'static str)> {
-        if connect.client_id.is_empty() && (connect.version == Version::V31 || (connect.version == Version::V311 && !connect.clean_start)) {
+        if connect.client_id.is_empty()
+            && (connect.version == Version::V31 || (connect.version == Version::V311 && !connect.clean_start))
+        {
             // [MQTT-3.1.3-8]; version 3.1 has no empty identifiers at all.
-            return Err((ReasonCode::ClientIdentifierNotValid, "an empty client identifier needs Clean Session"));
+            return Err((
+                ReasonCode::ClientIdentifierNotValid,
+                "an empty client identifier needs Clean Session",
+            ));
         }
         if connect.properties.authentication_method().is_some() {
-            return Err((ReasonCode::BadAuthenticationMethod, "no enhanced authentication method is configured"));
+            return Err((
+                ReasonCode::BadAuthenticationMethod,
+                "no enhanced authentication method is configured",
+            ));
         }
         if let Some(will) = &connect.will {
             if topic::check_name(&will.topic).is_err() {
@@ -101,24 +109,26 @@ impl Shard {
     }
 
     /// The authenticator's answer to [`Effect::Authenticate`].
-    pub fn handle_verdict(&mut self, now: u64, id: LinkId, connect: Box<Connect>, verdict: Verdict) {
+    pub fn handle_verdict(&mut self, now: u64, id: LinkId, connect: &Connect, verdict: Verdict) {
         let waiting = self.out.link_mut(id).is_some_and(|link| link.state == LinkState::Authenticating);
         if !waiting {
             return;
         }
         match verdict {
-            Verdict::Refuse(reason) => self.refuse(now, id, Some(&connect), reason, "the authenticator refused it"),
+            Verdict::Refuse(reason) => {
+                self.refuse(now, id, Some(connect), reason, "the authenticator refused it");
+            }
             Verdict::Accept { user } => {
-                self.open(now, id, *connect, user);
+                self.open(now, id, connect, user);
                 self.out.effects.push_back(Effect::Resume { link: id });
             }
         }
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: Connect, user: Option<Arc<str>>) {
-        let opened = self.open_session(now, id, &connect, user);
-        let connack = self.connack(&connect, &opened);
-        self.set_up_link(id, &connect, opened.session);
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, user: Option<Arc<str>>) {
+        let opened = self.open_session(now, id, connect, user);
+        let connack = self.connack(connect, &opened);
+        self.set_up_link(id, connect, opened.session);
         let mut bytes = Vec::new();
         if Packet::from(connack).encode(connect.version, &mut bytes).is_err() {
             return;
@@ -135,7 +145,7 @@ impl Shard {
             keep_alive: connect.keep_alive,
         }));
         if opened.stored {
-            let wait = Wait::batch(self.out.batch);
+            let wait = self.out.this_batch();
             self.out.held.push_back(Held { wait, release: Release::Open { link: id, connack: bytes } });
         } else {
             self.finish_open(now, id, &bytes);
@@ -144,7 +154,9 @@ impl Shard {
 
     /// The session's state is safe: CONNACK leaves, and messages may follow it.
     pub(crate) fn finish_open(&mut self, now: u64, id: LinkId, connack: &[u8]) {
-        let Some(link) = self.out.link_mut(id).filter(|link| link.state == LinkState::Opening) else { return };
+        let Some(link) = self.out.link_mut(id).filter(|link| link.state == LinkState::Opening) else {
+            return;
+        };
         link.state = LinkState::Open;
         let slot = link.session;
         let due = now.max(link.last_seen) + u64::from(link.silence);
@@ -166,7 +178,8 @@ impl Shard {
 
     fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, user: Option<Arc<str>>) -> Opened {
         let assigned = connect.client_id.is_empty();
-        let client: Arc<str> = if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
+        let client: Arc<str> =
+            if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
         let expiry = self.session_expiry(connect);
         let mut stored = false;
         let mut existing = self.by_client.get(&client).copied();
@@ -211,10 +224,6 @@ impl Shard {
         let session = &mut self.out.sessions[slot as usize];
         if session.link != NONE {
             let link = session.link;
-            if !clean && session.expiry == 0 {
-                // Version 5: the old connection's session would end with it, yet the new one continues it.
-                session.expiry = 1;
-            }
             let what = "another connection uses this client identifier";
             self.close(now, link, Ending::Server { reason: ReasonCode::SessionTakenOver, what });
         }
@@ -245,7 +254,8 @@ impl Shard {
         link.packet_most = properties.maximum_packet_size().unwrap_or(u32::MAX);
         link.problem_information = properties.request_problem_information().unwrap_or(true);
         if connect.version == Version::V5 {
-            link.incoming_aliases = (alias_maximum > 0).then(|| Box::new(IncomingAliases::new(alias_maximum)));
+            link.incoming_aliases =
+                (alias_maximum > 0).then(|| Box::new(IncomingAliases::new(alias_maximum)));
             let theirs = properties.topic_alias_maximum().unwrap_or(0);
             link.outgoing_aliases = (theirs > 0).then(|| Box::new(OutgoingAliases::new(theirs)));
         }
@@ -260,7 +270,8 @@ impl Shard {
                 properties.push(Property::SessionExpiryInterval(session.expiry));
             }
             properties.push(Property::ReceiveMaximum(limits.receive_maximum));
-            properties.push(Property::MaximumPacketSize(u32::try_from(limits.packet_size).unwrap_or(u32::MAX)));
+            properties
+                .push(Property::MaximumPacketSize(u32::try_from(limits.packet_size).unwrap_or(u32::MAX)));
             if opened.assigned {
                 properties.push(Property::AssignedClientIdentifier((&*session.client).into()));
             }
@@ -280,7 +291,12 @@ impl Shard {
 
     fn keep_alive(&self, connect: &Connect) -> u16 {
         match self.out.limits.keep_alive {
-            Some(most) if connect.version == Version::V5 && (connect.keep_alive == 0 || connect.keep_alive > most) => most,
+            Some(most)
+                if connect.version == Version::V5
+                    && (connect.keep_alive == 0 || connect.keep_alive > most) =>
+            {
+                most
+            }
             _ => connect.keep_alive,
         }
     }
@@ -297,7 +313,12 @@ impl Shard {
     fn assign_client_id(&mut self) -> String {
         loop {
             self.next_client += 1;
-            let id = format!("darter-{:02x}{:06x}{:08x}", self.place.index, self.place.key & 0xff_ffff, self.next_client);
+            let id = format!(
+                "darter-{:02x}{:06x}{:08x}",
+                self.place.index,
+                self.place.key & 0xff_ffff,
+                self.next_client
+            );
             if self.owner(&id) == self.place.index && !self.by_client.contains_key(id.as_str()) {
                 return id;
             }
@@ -314,12 +335,24 @@ impl Shard {
     }
 
     fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
-        self.out.effects.push_back(Effect::Event(Event::Refused { link: id.slot, client: None, reason, what }));
+        self.out.effects.push_back(Effect::Event(Event::Refused {
+            link: id.slot,
+            client: None,
+            reason,
+            what,
+        }));
         self.close(now, id.slot, Ending::Server { reason, what });
     }
 
     /// Answers a CONNECT with an error, then closes the connection [MQTT-3.2.2-5].
-    fn refuse(&mut self, now: u64, id: LinkId, connect: Option<&Connect>, reason: ReasonCode, what: &'static str) {
+    fn refuse(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        connect: Option<&Connect>,
+        reason: ReasonCode,
+        what: &'static str,
+    ) {
         let version = connect.map_or(Version::V311, |connect| connect.version);
         let mut properties = Properties::default();
         if version == Version::V5 {

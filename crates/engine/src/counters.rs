@@ -88,7 +88,13 @@ pub struct Drops {
 const ENTRIES: usize = 10_000;
 
 impl Drops {
-    pub(crate) fn count(&mut self, client: &Arc<str>, topic: &str, reason: DropReason, counters: &mut Counters) {
+    pub(crate) fn count(
+        &mut self,
+        client: &Arc<str>,
+        topic: &str,
+        reason: DropReason,
+        counters: &mut Counters,
+    ) {
         counters.dropped += 1;
         let topics = self.by_client.get_mut(client);
         if let Some(counts) = topics.and_then(|topics| topics.get_mut(topic)) {
@@ -107,7 +113,9 @@ impl Drops {
         self.by_client.iter().flat_map(|(client, topics)| {
             topics.iter().flat_map(move |(topic, counts)| {
                 let counted = DropReason::ALL.into_iter().zip(counts.iter().copied());
-                counted.filter(|(_, count)| *count > 0).map(move |(reason, count)| (&**client, &**topic, reason, count))
+                counted
+                    .filter(|(_, count)| *count > 0)
+                    .map(move |(reason, count)| (&**client, &**topic, reason, count))
             })
         })
     }

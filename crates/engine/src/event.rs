@@ -23,8 +23,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order of the enumeration.
-    pub const ALL: [Self; 6] =
-        [Self::QueueFull, Self::SlowReader, Self::PacketTooLarge, Self::Expired, Self::Offline, Self::NoMember];
+    pub const ALL: [Self; 6] = [
+        Self::QueueFull,
+        Self::SlowReader,
+        Self::PacketTooLarge,
+        Self::Expired,
+        Self::Offline,
+        Self::NoMember,
+    ];
 
     /// The reason as one word for topics and logs.
     #[must_use]

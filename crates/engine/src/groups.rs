@@ -1,15 +1,14 @@
 //! Shared subscriptions (section 4.8.2): one shard owns a group and gives each message to one member.
 
 use crate::effect::Effect;
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
 use crate::event::DropReason;
 use crate::held::Wait;
 use crate::outbox::{Delivery, Routed};
 use crate::peer::{DirectTo, PeerItem};
-use crate::session::Subscription;
 use crate::shard::Shard;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
 use darter_codec::topic::SharedFilter;
 use darter_codec::{QoS, SubscriptionOptions};
 use hashbrown::HashMap;
@@ -102,14 +101,11 @@ impl Shard {
         wait: &mut Wait,
     ) -> bool {
         let stored = &mut self.out.sessions[session as usize];
-        let known = stored.subscriptions.iter().find_map(|one| match one {
-            Subscription::Shared(key) if **key == *text => Some(key.clone()),
-            _ => None,
-        });
+        let known = stored.shared.get(text).cloned();
         let is_new = known.is_none();
         let key = known.unwrap_or_else(|| text.into());
         if is_new {
-            stored.subscriptions.push(Subscription::Shared(key.clone()));
+            stored.shared.insert(key.clone());
             self.out.counters.subscriptions += 1;
             self.out.counters.shared_subscriptions += 1;
         }
@@ -126,12 +122,8 @@ impl Shard {
 
     /// Removes the session from a group. False when it was not in it.
     pub(crate) fn leave_group(&mut self, session: u32, text: &str, wait: &mut Wait) -> bool {
-        let subscriptions = &mut self.out.sessions[session as usize].subscriptions;
-        let place = subscriptions.iter().position(|one| matches!(one, Subscription::Shared(key) if **key == *text));
-        let Some(place) = place else { return false };
-        if let Subscription::Shared(key) = subscriptions.swap_remove(place) {
-            self.forget_member(session, &key, wait);
-        }
+        let Some(key) = self.out.sessions[session as usize].shared.take(text) else { return false };
+        self.forget_member(session, &key, wait);
         true
     }
 
@@ -145,7 +137,11 @@ impl Shard {
             self.remove_member(key, number, wait);
         } else {
             let key = key.clone();
-            self.peers.send_awaited(owner, wait, |sent| PeerItem::Leave { key, member: number, number: sent });
+            self.peers.send_awaited(owner, wait, |sent| PeerItem::Leave {
+                key,
+                member: number,
+                number: sent,
+            });
         }
     }
 
@@ -171,8 +167,7 @@ impl Shard {
     pub(crate) fn group_presence(&mut self, slot: u32, online: bool) {
         let Some(session) = self.out.sessions.get(slot as usize) else { return };
         let member = session.number;
-        for subscription in &session.subscriptions {
-            let Subscription::Shared(key) = subscription else { continue };
+        for key in &session.shared {
             let owner = self.place.choose(key);
             if owner == self.place.index {
                 self.groups.set_presence(key, member, online);
@@ -187,7 +182,13 @@ impl Shard {
     }
 
     /// Gives a message to one member of each group.
-    pub(crate) fn deliver_to_groups(&mut self, now: u64, routed: &mut Routed<'_>, ids: &[u32], wait: &mut Wait) -> bool {
+    pub(crate) fn deliver_to_groups(
+        &mut self,
+        now: u64,
+        routed: &mut Routed<'_>,
+        ids: &[u32],
+        wait: &mut Wait,
+    ) -> bool {
         let mut any = false;
         for id in ids {
             any |= self.deliver_to_group(now, routed, *id, wait);
@@ -211,8 +212,18 @@ impl Shard {
             (false, _) => 2,
         };
         let count = group.members.len();
-        let order = (1..=count).map(|step| (group.cursor + step) % count);
-        let Some(chosen) = order.min_by_key(|index| rank(&group.members[*index])) else { return false };
+        let mut best: Option<(u8, usize)> = None;
+        for step in 1..=count {
+            let index = (group.cursor + step) % count;
+            let rank = rank(&group.members[index]);
+            if best.is_none_or(|(other, _)| rank < other) {
+                best = Some((rank, index));
+            }
+            if rank == 0 {
+                break;
+            }
+        }
+        let Some((_, chosen)) = best else { return false };
         group.cursor = chosen;
         let member = group.members[chosen].clone();
         let key = group.key.clone();
@@ -255,7 +266,12 @@ impl Shard {
 
     /// The queue of an ended session: what it did not acknowledge of its shared subscriptions goes to other members,
     /// except QoS 2 that was sent already. False when the session has not ended.
-    pub(crate) fn handle_departed_rows(&mut self, now: u64, session: SessionNumber, rows: &[(u64, QueueRow)]) -> bool {
+    pub(crate) fn handle_departed_rows(
+        &mut self,
+        now: u64,
+        session: SessionNumber,
+        rows: &[(u64, QueueRow)],
+    ) -> bool {
         let Some(client) = self.groups.departed.remove(&session) else { return false };
         for (_, row) in rows {
             let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else { continue };

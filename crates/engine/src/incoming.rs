@@ -1,6 +1,5 @@
 //! Packets from connected clients: PUBLISH, its acknowledgements, and the small ones.
 
-use darter_codec::record::{Change, RowState};
 use crate::event::Ending;
 use crate::held::Wait;
 use crate::link::Link;
@@ -11,6 +10,7 @@ use crate::shard::{Fault, Shard};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
+use darter_codec::record::{Change, RowState};
 use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode};
 use darter_session::Phase;
 
@@ -80,7 +80,13 @@ impl Shard {
         }
     }
 
-    fn handle_publish(&mut self, now: u64, slot: u32, view: &PublishView<'_>, owner: Option<&Bytes>) -> Result<(), Fault> {
+    fn handle_publish(
+        &mut self,
+        now: u64,
+        slot: u32,
+        view: &PublishView<'_>,
+        owner: Option<&Bytes>,
+    ) -> Result<(), Fault> {
         self.out.counters.publish_received += 1;
         self.out.counters.publish_bytes_received += view.payload.len() as u64;
         let link = &mut self.out.links[slot as usize];
@@ -112,11 +118,16 @@ impl Shard {
         if self.out.limits.topic_levels < usize::from(u16::MAX)
             && topic.bytes().filter(|byte| *byte == b'/').count() >= self.out.limits.topic_levels
         {
-            return Err(Fault { reason: ReasonCode::TopicNameInvalid, what: "the topic name has too many levels" });
+            return Err(Fault {
+                reason: ReasonCode::TopicNameInvalid,
+                what: "the topic name has too many levels",
+            });
         }
         let link = &self.out.links[slot as usize];
         let session_slot = link.session;
-        let body = (view.payload.len() >= SHARED_FROM).then(|| owner.map(|owner| owner.slice_ref(view.payload))).flatten();
+        let body = (view.payload.len() >= SHARED_FROM)
+            .then(|| owner.map(|owner| owner.slice_ref(view.payload)))
+            .flatten();
         let mut routed = Routed {
             topic,
             payload: view.payload,
@@ -175,7 +186,7 @@ impl Shard {
         if durable {
             let number = session.number;
             self.out.persist.push(Change::Incoming { session: number, packet_id });
-            routed.wait = Some(Wait::batch(self.out.batch));
+            routed.wait = Some(self.out.this_batch());
         }
         let receipt = self.route(now, routed);
         self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait.or(routed.wait));
@@ -185,8 +196,11 @@ impl Shard {
     /// A client may have no more publications unanswered than it was told [MQTT-3.3.4-7].
     fn check_receive_maximum(&self, slot: u32) -> Result<(), Fault> {
         let link = &self.out.links[slot as usize];
-        let unreleased = self.out.sessions.get(link.session as usize).map_or(0, |session| session.incoming.len());
-        if link.is_v5() && unreleased + usize::from(link.unanswered) >= usize::from(self.out.limits.receive_maximum) {
+        let unreleased =
+            self.out.sessions.get(link.session as usize).map_or(0, |session| session.incoming.len());
+        if link.is_v5()
+            && unreleased + usize::from(link.unanswered) >= usize::from(self.out.limits.receive_maximum)
+        {
             let what = "more unacknowledged publications than Receive Maximum";
             return Err(Fault { reason: ReasonCode::ReceiveMaximumExceeded, what });
         }
@@ -231,7 +245,7 @@ impl Shard {
             Ok(&sequence) => {
                 let state = RowState::Released(ack.packet_id);
                 self.out.persist.push(Change::Moved { session: session.number, sequence, state });
-                (ReasonCode::Success, Some(Wait::batch(self.out.batch)))
+                (ReasonCode::Success, Some(self.out.this_batch()))
             }
             Err(_) => (ReasonCode::PacketIdentifierNotFound, None),
         };
@@ -243,10 +257,10 @@ impl Shard {
         let Some(session) = self.out.sessions.get_mut(session_slot as usize) else { return };
         let known = session.incoming.release(ack.packet_id);
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        let wait = (known && session.is_durable()).then(|| {
-            let session = session.number;
+        let durable = (known && session.is_durable()).then_some(session.number);
+        let wait = durable.map(|session| {
             self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
-            Wait::batch(self.out.batch)
+            self.out.this_batch()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);
     }
@@ -275,7 +289,12 @@ impl Shard {
         }
     }
 
-    fn handle_disconnect(&mut self, now: u64, slot: u32, packet: &darter_codec::Disconnect) -> Result<(), Fault> {
+    fn handle_disconnect(
+        &mut self,
+        now: u64,
+        slot: u32,
+        packet: &darter_codec::Disconnect,
+    ) -> Result<(), Fault> {
         let session_slot = self.out.links[slot as usize].session;
         if let Some(expiry) = packet.properties.session_expiry_interval()
             && let Some(session) = self.out.sessions.get_mut(session_slot as usize)
@@ -297,8 +316,16 @@ pub(crate) fn violation(what: &'static str) -> Fault {
     Fault { reason: ReasonCode::ProtocolError, what }
 }
 
-fn resolve_alias<'a>(link: &mut Link, alias: u16, topic: &'a str, name: &'a mut alloc::string::String) -> Result<&'a str, Fault> {
-    let invalid = Fault { reason: ReasonCode::TopicAliasInvalid, what: "a topic alias that is out of range or unknown" };
+fn resolve_alias<'a>(
+    link: &mut Link,
+    alias: u16,
+    topic: &'a str,
+    name: &'a mut alloc::string::String,
+) -> Result<&'a str, Fault> {
+    let invalid = Fault {
+        reason: ReasonCode::TopicAliasInvalid,
+        what: "a topic alias that is out of range or unknown",
+    };
     let aliases = link.incoming_aliases.as_mut().ok_or(invalid)?;
     let resolved = aliases.resolve(alias, topic).map_err(|_| invalid)?;
     if !topic.is_empty() {

@@ -1,15 +1,15 @@
 //! The end of connections and sessions: wills, expiry, keep alive.
 
 use crate::effect::Effect;
-use darter_codec::record::Change;
 use crate::event::{Ending, Event};
 use crate::held::Wait;
 use crate::link::{LinkState, NONE};
 use crate::outbox::Routed;
-use crate::session::{Subscription, Will};
+use crate::session::Will;
 use crate::shard::Shard;
 use crate::timers::Timer;
 use alloc::vec::Vec;
+use darter_codec::record::Change;
 use darter_codec::{Message, ReasonCode};
 
 impl Shard {
@@ -54,13 +54,14 @@ impl Shard {
         }
         self.publish_will(now, slot);
         let session = &mut self.out.sessions[slot as usize];
-        let subscriptions = core::mem::take(&mut session.subscriptions);
+        let filters = core::mem::take(&mut session.filters);
+        let shared = core::mem::take(&mut session.shared);
         let mut nobody_waits = Wait::order();
-        for subscription in subscriptions {
-            match subscription {
-                Subscription::Filter(id) => self.remove_subscriber(slot, id, &mut nobody_waits),
-                Subscription::Shared(key) => self.forget_member(slot, &key, &mut nobody_waits),
-            }
+        for id in filters {
+            self.remove_subscriber(slot, id, &mut nobody_waits);
+        }
+        for key in shared {
+            self.forget_member(slot, &key, &mut nobody_waits);
         }
         let session = self.out.sessions.remove(slot as usize);
         self.by_client.remove(&session.client);
@@ -87,7 +88,14 @@ impl Shard {
             Some(seconds) => {
                 let at = now + u64::from(seconds) * 1000;
                 let (topic, payload) = (message.topic(), message.payload());
-                Message::new(message.qos(), message.retain(), topic, [message.properties()], payload, Some(at))
+                Message::new(
+                    message.qos(),
+                    message.retain(),
+                    topic,
+                    [message.properties()],
+                    payload,
+                    Some(at),
+                )
             }
         };
         self.publish_message(now, &message);
@@ -122,7 +130,9 @@ impl Shard {
                 continue;
             }
             let (reason, what) = match link.state {
-                LinkState::Open => (ReasonCode::KeepAliveTimeout, "no packet within one and a half times the keep alive"),
+                LinkState::Open => {
+                    (ReasonCode::KeepAliveTimeout, "no packet within one and a half times the keep alive")
+                }
                 _ => (ReasonCode::MaximumConnectTime, "no CONNECT in time"),
             };
             self.close(now, id.slot, Ending::Server { reason, what });

@@ -2,7 +2,6 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
-use darter_codec::record::{Origin, Change, QueueRow, RowState};
 use crate::event::DropReason;
 use crate::held::{Held, HeldBytes, Release, Wait};
 use crate::limits::Limits;
@@ -15,6 +14,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use darter_codec::record::{Change, Origin, QueueRow, RowState};
 use darter_codec::{Message, PacketId, PublishHead, QoS, Version};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
@@ -33,6 +33,8 @@ pub(crate) struct Outbox {
     pub(crate) persist: Vec<Change>,
     /// Number of the batch that the changes in `persist` will be.
     pub(crate) batch: u64,
+    /// Something waits for that batch, even if nothing is in it.
+    pub(crate) batch_wanted: bool,
     pub(crate) held: VecDeque<Held>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) counters: Counters,
@@ -80,7 +82,14 @@ impl<'a> Routed<'a> {
     pub(crate) fn stored(&mut self) -> Message {
         self.message
             .get_or_insert_with(|| {
-                Message::new(self.qos, self.retain, self.topic, [self.properties], self.payload, self.expires_at)
+                Message::new(
+                    self.qos,
+                    self.retain,
+                    self.topic,
+                    [self.properties],
+                    self.payload,
+                    self.expires_at,
+                )
             })
             .clone()
     }
@@ -113,7 +122,8 @@ pub(crate) struct Delivery<'a> {
 }
 
 /// The varying part of one PUBLISH packet.
-struct Copy<'a> {
+#[derive(Clone, Copy)]
+struct Variant<'a> {
     qos: QoS,
     retain: bool,
     dup: bool,
@@ -134,7 +144,13 @@ impl Outbox {
             return;
         }
         let Some(link) = self.links.get_mut(session.link as usize) else { return };
-        let copy = Copy { qos: to.qos, retain: to.retain, dup: false, packet_id: None, identifiers: to.identifiers };
+        let copy = Variant {
+            qos: to.qos,
+            retain: to.retain,
+            dup: false,
+            packet_id: None,
+            identifiers: to.identifiers,
+        };
         if to.qos == QoS::AtMostOnce {
             self.send_qos_0(now, routed, to.session, copy);
             return;
@@ -162,24 +178,50 @@ impl Outbox {
             let row = row(routed, to, RowState::Sent(packet_id));
             self.persist.push(Change::Queued { session: number, sequence, row, durable });
         }
-        let wait = routed.wait.or((durable && to.qos == QoS::ExactlyOnce).then_some(Wait::batch(self.batch)));
-        self.send(now, routed, to.session, &Copy { packet_id: Some(packet_id), ..copy }, wait);
+        let wait = routed.wait.or_else(|| (durable && to.qos == QoS::ExactlyOnce).then(|| self.this_batch()));
+        self.send(now, routed, to.session, &Variant { packet_id: Some(packet_id), ..copy }, wait);
     }
 
     /// Sends a message that was read from the queue; `resend` when it was sent on an earlier connection.
-    pub(crate) fn send_row(&mut self, now: u64, slot: u32, row: &QueueRow, packet_id: PacketId, resend: bool, wait: Option<Wait>) {
+    pub(crate) fn send_row(
+        &mut self,
+        now: u64,
+        slot: u32,
+        row: &QueueRow,
+        packet_id: PacketId,
+        resend: bool,
+        wait: Option<Wait>,
+    ) {
         let mut routed = Routed::from_message(&row.message);
         let identifiers = row.identifiers();
-        let copy = Copy { qos: row.qos, retain: row.retain, dup: resend, packet_id: Some(packet_id), identifiers };
+        let copy = Variant {
+            qos: row.qos,
+            retain: row.retain,
+            dup: resend,
+            packet_id: Some(packet_id),
+            identifiers,
+        };
         self.templates.clear();
         self.send(now, &mut routed, slot, &copy, wait);
+    }
+
+    /// The condition that this turn's batch is stored.
+    pub(crate) fn this_batch(&mut self) -> Wait {
+        self.batch_wanted = true;
+        Wait::batch(self.batch)
     }
 
     /// Whether the packet for this row is one that the client accepts.
     pub(crate) fn row_fits(&self, now: u64, link: u32, row: &QueueRow) -> bool {
         let Some(link) = self.links.get(link as usize) else { return false };
         let identifiers = row.identifiers();
-        let copy = Copy { qos: row.qos, retain: row.retain, dup: false, packet_id: PacketId::new(1), identifiers };
+        let copy = Variant {
+            qos: row.qos,
+            retain: row.retain,
+            dup: false,
+            packet_id: PacketId::new(1),
+            identifiers,
+        };
         size(link.version, &Routed::from_message(&row.message), &copy, now) <= link.packet_most as usize
     }
 
@@ -187,7 +229,9 @@ impl Outbox {
         let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
         let bytes = routed.topic.len() + routed.payload.len() + routed.properties.len();
         let queue = &mut session.queue;
-        if queue.waiting >= self.limits.queue_messages || queue.waiting_bytes + bytes > self.limits.queue_bytes {
+        if queue.waiting >= self.limits.queue_messages
+            || queue.waiting_bytes + bytes > self.limits.queue_bytes
+        {
             self.drops.count(&session.client, routed.topic, DropReason::QueueFull, &mut self.counters);
             return;
         }
@@ -202,7 +246,7 @@ impl Outbox {
         self.persist.push(Change::Queued { session: number, sequence, row, durable });
     }
 
-    fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Copy<'_>) {
+    fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
         if size(link.version, routed, &copy, now) > link.packet_most as usize {
@@ -215,7 +259,7 @@ impl Outbox {
     }
 
     /// Puts a QoS 0 frame into the ring of a client that reads too slowly; the oldest frames make room.
-    fn overflow(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Copy<'_>) {
+    fn overflow(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
         let body = routed.shared_body();
@@ -258,13 +302,14 @@ impl Outbox {
     }
 
     /// Encodes one PUBLISH into the output of the session's connection, or holds it back for a commit.
-    fn send(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Copy<'_>, wait: Option<Wait>) {
+    fn send(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Variant<'_>, wait: Option<Wait>) {
         let session = &self.sessions[slot as usize];
         let link_slot = session.link;
         let link = &mut self.links[link_slot as usize];
         let alias = match &mut link.outgoing_aliases {
-            Some(aliases) => aliases.assign(routed.topic),
-            None => OutgoingAlias::None,
+            // A packet that is held back must not introduce an alias that a later one uses first.
+            Some(aliases) if wait.is_none() => aliases.assign(routed.topic),
+            _ => OutgoingAlias::None,
         };
         self.counters.publish_sent += 1;
         self.counters.packets_sent += 1;
@@ -278,13 +323,16 @@ impl Outbox {
             }
             link.held += 1;
             let id = link.id(link_slot);
-            self.held.push_back(Held { wait, release: Release::Bytes { link: id, bytes: HeldBytes { head, body } } });
+            self.held.push_back(Held {
+                wait,
+                release: Release::Bytes { link: id, bytes: HeldBytes { head, body } },
+            });
             return;
         }
         self.spares.lend(&mut link.output);
         let out = link.output.bytes();
         if copy.identifiers.is_empty() && alias == OutgoingAlias::None && !copy.dup {
-            let head = |packet_id| head_of(routed, &Copy { packet_id, ..*copy }, alias, now);
+            let head = |packet_id| head_of(routed, &Variant { packet_id, ..*copy }, alias, now);
             let inline = if body.is_none() { routed.payload } else { &[] };
             self.templates.append(link.version, copy.qos, copy.retain, copy.packet_id, head, inline, out);
         } else {
@@ -368,7 +416,7 @@ fn row(routed: &mut Routed<'_>, to: Delivery<'_>, state: RowState) -> QueueRow {
     QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state }
 }
 
-fn head_of<'a>(routed: &Routed<'a>, copy: &Copy<'a>, alias: OutgoingAlias, now: u64) -> PublishHead<'a> {
+fn head_of<'a>(routed: &Routed<'a>, copy: &Variant<'a>, alias: OutgoingAlias, now: u64) -> PublishHead<'a> {
     let (topic, topic_alias) = match alias {
         OutgoingAlias::None => (routed.topic, None),
         OutgoingAlias::Introduce(alias) => (routed.topic, Some(alias)),
@@ -389,6 +437,6 @@ fn head_of<'a>(routed: &Routed<'a>, copy: &Copy<'a>, alias: OutgoingAlias, now: 
 }
 
 /// Size of the packet at its largest, without the help of an alias.
-fn size(version: Version, routed: &Routed<'_>, copy: &Copy<'_>, now: u64) -> usize {
+fn size(version: Version, routed: &Routed<'_>, copy: &Variant<'_>, now: u64) -> usize {
     head_of(routed, copy, OutgoingAlias::None, now).packet_len(version)
 }

@@ -1,7 +1,6 @@
 //! What shards of one server tell each other.
 
 use crate::effect::Effect;
-use darter_codec::record::SessionNumber;
 use crate::groups::Member;
 use crate::held::Wait;
 use crate::link::NONE;
@@ -12,6 +11,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use darter_codec::record::SessionNumber;
 use darter_codec::{Message, QoS};
 use hashbrown::HashMap;
 
@@ -170,7 +170,13 @@ impl Peers {
     }
 
     /// Hands a publication to every shard with a matching subscriber, and to all of them when it is retained.
-    pub(crate) fn forward(&mut self, routed: &mut Routed<'_>, any: u64, persistent: u64, stamp: Option<u64>) -> Forwarded {
+    pub(crate) fn forward(
+        &mut self,
+        routed: &mut Routed<'_>,
+        any: u64,
+        persistent: u64,
+        stamp: Option<u64>,
+    ) -> Forwarded {
         let everybody = if stamp.is_some() { self.others } else { 0 };
         let targets = (any | everybody) & self.others;
         if targets == 0 {
@@ -260,8 +266,10 @@ impl Peers {
 
     /// Whether the other shards have stored everything that `wait` waits for.
     pub(crate) fn reached(&self, wait: &Wait) -> bool {
-        let routed = bits(wait.routed).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= wait.number);
-        routed && bits(wait.direct).all(|shard| self.outgoing[usize::from(shard)].stored_direct >= wait.number)
+        let routed =
+            bits(wait.routed).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= wait.number);
+        routed
+            && bits(wait.direct).all(|shard| self.outgoing[usize::from(shard)].stored_direct >= wait.number)
     }
 
     fn answer(&mut self, shard: u8, wait: Wait, routed: u64, direct: u64) {
@@ -324,7 +332,7 @@ impl Peers {
 impl Shard {
     /// Something that another shard sent.
     pub fn handle_peer(&mut self, now: u64, from: u8, item: PeerItem) {
-        let mut wait = Wait::batch(self.out.batch);
+        let mut wait = self.out.this_batch();
         match item {
             PeerItem::Routed { batch } => self.handle_routed(now, from, &batch),
             PeerItem::Direct { to, message, number } => {
@@ -346,7 +354,9 @@ impl Shard {
                 self.peers.answer(from, Wait::batch(wait.batch), 0, number);
             }
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
-            PeerItem::Reroute { key, message } => self.reroute(now, &key, &mut Routed::from_message(&message)),
+            PeerItem::Reroute { key, message } => {
+                self.reroute(now, &key, &mut Routed::from_message(&message));
+            }
             PeerItem::Stored { routed, direct } => {
                 let outgoing = &mut self.peers.outgoing[usize::from(from)];
                 outgoing.stored_routed = outgoing.stored_routed.max(routed);
@@ -365,7 +375,7 @@ impl Shard {
             }
             let mut wait = self.route_local(now, &mut routed);
             if publication.number > 0 {
-                wait.batch = self.out.batch;
+                wait.join(self.out.this_batch());
                 self.peers.answer(from, wait, publication.number, 0);
             }
         }
@@ -373,7 +383,8 @@ impl Shard {
 
     fn handle_direct(&mut self, now: u64, to: &DirectTo, message: &Message) {
         let slot = to.member.session;
-        let present = self.out.sessions.get(slot as usize).is_some_and(|session| session.number == to.member.number);
+        let present =
+            self.out.sessions.get(slot as usize).is_some_and(|session| session.number == to.member.number);
         let mut routed = Routed::from_message(message);
         routed.publisher = NONE;
         self.out.templates.clear();

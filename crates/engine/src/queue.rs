@@ -1,15 +1,14 @@
 //! Sending what waits: retained messages for new subscriptions, then the session's queue, as far as there is room.
 
 use crate::effect::Effect;
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
 use crate::event::DropReason;
-use crate::held::Wait;
 use crate::link::NONE;
 use crate::outbox::{Delivery, Routed};
 use crate::session::{Scan, Session};
 use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, PacketId, QoS};
 use darter_session::Phase;
 
@@ -77,7 +76,11 @@ impl Shard {
         let identifiers = if scan.identifier == 0 { &[][..] } else { &identifier[..] };
         let qos: QoS = scan.options.qos.min(message.qos());
         self.out.templates.clear();
-        self.out.deliver(now, &mut routed, Delivery { session: slot, qos, retain: true, identifiers, group: None });
+        self.out.deliver(
+            now,
+            &mut routed,
+            Delivery { session: slot, qos, retain: true, identifiers, group: None },
+        );
     }
 
     fn pump_queue(&mut self, now: u64, slot: u32) {
@@ -98,7 +101,8 @@ impl Shard {
                     if queue.unread < queue.next && !queue.loading {
                         queue.loading = true;
                         self.loads.insert(session.number, slot);
-                        let load = Effect::Load { session: session.number, from: queue.unread, limit: ROWS_AHEAD };
+                        let load =
+                            Effect::Load { session: session.number, from: queue.unread, limit: ROWS_AHEAD };
                         self.out.effects.push_back(load);
                     }
                     return;
@@ -155,7 +159,7 @@ impl Shard {
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         self.count_sent(slot);
         self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
-        let wait = (durable && exactly_once).then(|| Wait::batch(self.out.batch));
+        let wait = (durable && exactly_once).then(|| self.out.this_batch());
         self.out.send_row(now, slot, row, packet_id, false, wait);
     }
 
@@ -172,12 +176,21 @@ impl Shard {
     }
 
     /// The store's answer to [`Effect::Load`]: the rows from the first wanted on, and the sequence after the last one looked at.
-    pub fn handle_loaded(&mut self, now: u64, session: SessionNumber, rows: Vec<(u64, QueueRow)>, through: u64) {
+    pub fn handle_loaded(
+        &mut self,
+        now: u64,
+        session: SessionNumber,
+        rows: Vec<(u64, QueueRow)>,
+        through: u64,
+    ) {
         if self.handle_departed_rows(now, session, &rows) {
             return;
         }
         let Some(slot) = self.loads.remove(&session) else { return };
-        let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session) else { return };
+        let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session)
+        else {
+            return;
+        };
         let queue = &mut session.queue;
         if !queue.loading || session.link == NONE {
             return;

@@ -1,11 +1,11 @@
 //! From a published message to its receivers.
 
-use darter_codec::record::Change;
 use crate::held::Wait;
 use crate::outbox::{Delivery, Outbox, Routed};
 use crate::shard::Shard;
 use crate::topics::{Matches, SubscriptionTree};
 use alloc::vec::Vec;
+use darter_codec::record::Change;
 use darter_codec::{QoS, ReasonCode, SubscriptionOptions};
 
 /// What became of a published message.
@@ -45,7 +45,7 @@ impl Shard {
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;
         let stored = self.out.persist.len() > stored_before;
-        let mut wait = Wait { batch: if stored { self.out.batch } else { 0 }, ..Wait::order() };
+        let mut wait = if stored { self.out.this_batch() } else { Wait::order() };
         wait.add_routed(remote.number, remote.waits_for);
         wait.join(direct);
         let wait = (wait != Wait::order()).then_some(wait);
@@ -125,7 +125,8 @@ fn deliver_gathered(
     for copies in gathered.chunk_by(|a, b| a.session == b.session) {
         identifiers.clear();
         let mut options: Option<SubscriptionOptions> = None;
-        for copy in copies.iter().filter(|copy| !(copy.options.no_local && copy.session == routed.publisher)) {
+        for copy in copies.iter().filter(|copy| !(copy.options.no_local && copy.session == routed.publisher))
+        {
             if copy.identifier != 0 {
                 identifiers.push(copy.identifier);
             }

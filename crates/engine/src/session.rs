@@ -1,12 +1,11 @@
 //! Session state (section 4.1): what the server knows of a client, connected or not.
 
-use darter_codec::record::{QueueRow, SessionNumber};
 use crate::link::NONE;
 use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use darter_codec::record::{QueueRow, SessionNumber};
 use darter_codec::{Message, SubscriptionOptions};
 use darter_session::{IncomingIds, Window};
 
@@ -28,7 +27,10 @@ pub(crate) struct Session {
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
     pub(crate) queue: Queue,
-    pub(crate) subscriptions: Vec<Subscription>,
+    /// Topic filters subscribed to; options and identifiers are in the tree.
+    pub(crate) filters: BTreeSet<FilterId>,
+    /// Shared subscriptions, each as `$share/group/filter`.
+    pub(crate) shared: BTreeSet<Arc<str>>,
     pub(crate) will: Option<Box<Will>>,
     /// When the will is published and when the session ends, while its client is away.
     pub(crate) will_at: u64,
@@ -36,15 +38,8 @@ pub(crate) struct Session {
     /// True once a message of a shared subscription joined its queue.
     pub(crate) has_shared_rows: bool,
     /// Retained messages still to be sent for new subscriptions.
+    #[expect(clippy::box_collection, reason = "mostly absent, and there are many sessions")]
     pub(crate) scans: Option<Box<VecDeque<Scan>>>,
-}
-
-/// A subscription as its session remembers it; options and identifier are in the tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Subscription {
-    Filter(FilterId),
-    /// The whole `$share/group/filter`.
-    Shared(Arc<str>),
 }
 
 /// A will message (section 3.1.2.5) and how long it waits after the connection is gone.
@@ -78,6 +73,7 @@ pub(crate) struct Queue {
     pub(crate) waiting_bytes: usize,
     /// True while the store reads for this session.
     pub(crate) loading: bool,
+    #[expect(clippy::box_collection, reason = "mostly absent, and there are many sessions")]
     pub(crate) ahead: Option<Box<VecDeque<(u64, QueueRow)>>>,
 }
 
@@ -107,13 +103,18 @@ impl Session {
             window: Window::default(),
             incoming: IncomingIds::default(),
             queue: Queue::default(),
-            subscriptions: Vec::new(),
+            filters: BTreeSet::new(),
+            shared: BTreeSet::new(),
             will: None,
             will_at: 0,
             ends_at: 0,
             has_shared_rows: false,
             scans: None,
         }
+    }
+
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.filters.len() + self.shared.len()
     }
 
     /// True when the session outlives its connection, so that what it holds must be stored.

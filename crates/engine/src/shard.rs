@@ -2,7 +2,6 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
-use darter_codec::record::{Change, SessionNumber};
 use crate::event::{Ending, Event};
 use crate::groups::Groups;
 use crate::held::Release;
@@ -20,8 +19,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::hash::{Hasher, SipHasher};
+use core::hash::Hasher;
+#[expect(deprecated, reason = "the keyed SipHash of core; nothing newer is there without std")]
+use core::hash::SipHasher;
 use darter_codec::frame::{self, Scan};
+use darter_codec::record::{Change, SessionNumber};
 use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -100,6 +102,7 @@ impl Shard {
                 spares: Spares::default(),
                 persist: Vec::new(),
                 batch: 1,
+                batch_wanted: false,
                 held: VecDeque::new(),
                 effects: VecDeque::new(),
                 counters: Counters::default(),
@@ -185,7 +188,8 @@ impl Shard {
 
     /// Disconnects every client: version 5 clients with `reason` (section 3.14.2.1). Used at shutdown.
     pub fn close_all(&mut self, now: u64, reason: ReasonCode, what: &'static str) {
-        let slots: Vec<u32> = self.out.links.iter().filter_map(|(slot, _)| u32::try_from(slot).ok()).collect();
+        let slots: Vec<u32> =
+            self.out.links.iter().filter_map(|(slot, _)| u32::try_from(slot).ok()).collect();
         for slot in slots {
             self.close(now, slot, Ending::Server { reason, what });
         }
@@ -195,8 +199,8 @@ impl Shard {
     /// are stored. None when nothing is to be stored and nothing waits for this turn's batch.
     pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<u64> {
         core::mem::swap(changes, &mut self.out.persist);
-        let waits = self.out.held.front().is_some_and(|held| held.wait.batch <= self.committed);
-        if changes.is_empty() && !waits && !self.peers.has_answers() {
+        let wanted = core::mem::take(&mut self.out.batch_wanted);
+        if changes.is_empty() && !wanted {
             return None;
         }
         let batch = self.out.batch;
@@ -280,7 +284,9 @@ impl Shard {
     /// The driver wrote to a connection: an empty buffer goes back, and what waited for room goes on.
     pub fn written(&mut self, now: u64, id: LinkId) {
         let Outbox { links, spares, limits, .. } = &mut self.out;
-        let Some(link) = links.get_mut(id.slot as usize).filter(|link| link.serial == id.serial) else { return };
+        let Some(link) = links.get_mut(id.slot as usize).filter(|link| link.serial == id.serial) else {
+            return;
+        };
         spares.give_back(&mut link.output);
         if link.output.len() >= limits.output_bytes / 2 {
             return;
@@ -297,7 +303,10 @@ impl Shard {
     /// True while reading from this client must wait, because it does not read what the server answers.
     #[must_use]
     pub fn is_paused(&self, id: LinkId) -> bool {
-        self.out.links.get(id.slot as usize).is_some_and(|link| link.output.len() > 2 * self.out.limits.output_bytes)
+        self.out
+            .links
+            .get(id.slot as usize)
+            .is_some_and(|link| link.output.len() > 2 * self.out.limits.output_bytes)
     }
 
     /// Frees the slots of closed connections.

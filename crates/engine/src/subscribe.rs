@@ -1,16 +1,16 @@
 //! SUBSCRIBE and UNSUBSCRIBE (sections 3.8 to 3.11).
 
-use darter_codec::record::Change;
 use crate::held::Wait;
 use crate::incoming::violation;
-use crate::session::{Scan, Subscription};
+use crate::session::Scan;
 use crate::shard::{Fault, Shard};
 use crate::topics::{ScanCursor, Subscriber};
 use alloc::vec::Vec;
+use darter_codec::record::Change;
 use darter_codec::topic::{self, SharedFilter};
 use darter_codec::{
-    Packet, Properties, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck,
-    Unsubscribe, Version,
+    Packet, Properties, QoS, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilter,
+    SubscriptionOptions, UnsubAck, Unsubscribe, Version,
 };
 
 impl Shard {
@@ -27,7 +27,7 @@ impl Shard {
         }
         let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
         if durable {
-            wait.batch = self.out.batch;
+            wait.join(self.out.this_batch());
         }
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
@@ -45,10 +45,12 @@ impl Shard {
         let text: &str = &entry.filter;
         let Ok(shared) = SharedFilter::parse(text) else { return Ok(ReasonCode::TopicFilterInvalid) };
         let filter = shared.as_ref().map_or(text, |shared| shared.filter);
-        if topic::check_filter(filter).is_err() || topic::levels(filter).count() > self.out.limits.topic_levels {
+        if topic::check_filter(filter).is_err()
+            || topic::levels(filter).count() > self.out.limits.topic_levels
+        {
             return Ok(ReasonCode::TopicFilterInvalid);
         }
-        if self.out.sessions[session as usize].subscriptions.len() >= self.out.limits.subscriptions {
+        if self.out.sessions[session as usize].subscription_count() >= self.out.limits.subscriptions {
             return Ok(ReasonCode::QuotaExceeded);
         }
         let options = entry.options;
@@ -92,10 +94,16 @@ impl Shard {
     ) -> bool {
         let (id, replaced) = self.tree.insert(filter, Subscriber::new(session, options, identifier));
         if replaced.is_none() {
-            self.out.sessions[session as usize].subscriptions.push(Subscription::Filter(id));
+            self.out.sessions[session as usize].filters.insert(id);
             self.out.counters.subscriptions += 1;
         }
-        self.peers.interest_changed(&self.tree, id, Some(options.qos), replaced.map(|old| old.options().qos), wait);
+        self.peers.interest_changed(
+            &self.tree,
+            id,
+            Some(options.qos),
+            replaced.map(|old| old.options().qos),
+            wait,
+        );
         replaced.is_none()
     }
 
@@ -108,7 +116,7 @@ impl Shard {
             reasons.push(self.unsubscribe(session, filter, &mut wait));
         }
         if self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable()) {
-            wait.batch = self.out.batch;
+            wait.join(self.out.this_batch());
         }
         let reply = UnsubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
@@ -136,9 +144,9 @@ impl Shard {
 
     fn unsubscribe_filter(&mut self, session: u32, filter: &str, wait: &mut Wait) -> bool {
         let Some(id) = self.tree.find(filter) else { return false };
-        let subscriptions = &mut self.out.sessions[session as usize].subscriptions;
-        let Some(place) = subscriptions.iter().position(|one| *one == Subscription::Filter(id)) else { return false };
-        subscriptions.swap_remove(place);
+        if !self.out.sessions[session as usize].filters.remove(&id) {
+            return false;
+        }
         self.remove_subscriber(session, id, wait);
         true
     }

@@ -1,7 +1,7 @@
 //! Deadlines of sessions: delayed wills and session expiry.
 
-use darter_codec::record::SessionNumber;
 use alloc::collections::BTreeSet;
+use darter_codec::record::SessionNumber;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {

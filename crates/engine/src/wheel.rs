@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 /// Milliseconds between two looks; a silent connection is found at most this much late.
 const TICK: u64 = 500;
 /// Buckets; a deadline further ahead is looked at once a round.
-const BUCKETS: u64 = 256;
+const BUCKETS: u16 = 256;
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
@@ -19,12 +19,12 @@ pub(crate) struct Wheel {
 
 impl Wheel {
     pub(crate) fn new(now: u64) -> Self {
-        Self { buckets: vec![Vec::new(); BUCKETS as usize], tick: now / TICK, entries: 0 }
+        Self { buckets: vec![Vec::new(); usize::from(BUCKETS)], tick: now / TICK, entries: 0 }
     }
 
     /// Looks at `link` again at or shortly after `at`.
     pub(crate) fn schedule(&mut self, at: u64, link: LinkId) {
-        let tick = (at.div_ceil(TICK)).clamp(self.tick + 1, self.tick + BUCKETS - 1);
+        let tick = (at.div_ceil(TICK)).clamp(self.tick + 1, self.tick + u64::from(BUCKETS) - 1);
         self.buckets[bucket(tick)].push(link);
         self.entries += 1;
     }
@@ -32,7 +32,7 @@ impl Wheel {
     /// Moves to `now` and takes out every link whose time has come.
     pub(crate) fn advance(&mut self, now: u64, due: &mut Vec<LinkId>) {
         let to = now / TICK;
-        let from = self.tick.max(to.saturating_sub(BUCKETS - 1));
+        let from = self.tick.max(to.saturating_sub(u64::from(BUCKETS) - 1));
         for tick in from..=to {
             let entries = core::mem::take(&mut self.buckets[bucket(tick)]);
             self.entries -= entries.len();
@@ -48,7 +48,7 @@ impl Wheel {
 }
 
 fn bucket(tick: u64) -> usize {
-    usize::try_from(tick % BUCKETS).unwrap_or(0)
+    usize::try_from(tick % u64::from(BUCKETS)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -74,9 +74,9 @@ mod tests {
     fn a_deadline_beyond_one_round_is_looked_at_once_a_round() {
         let link = LinkId { slot: 1, serial: 9 };
         let mut wheel = Wheel::new(0);
-        wheel.schedule(TICK * BUCKETS * 3, link);
+        wheel.schedule(TICK * u64::from(BUCKETS) * 3, link);
         let mut due = Vec::new();
-        wheel.advance(TICK * BUCKETS, &mut due);
+        wheel.advance(TICK * u64::from(BUCKETS), &mut due);
         assert_eq!(due, [link]);
     }
 }

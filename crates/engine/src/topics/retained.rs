@@ -4,6 +4,7 @@ use super::hash::{Hasher, half};
 use super::number;
 use super::order::Order;
 use super::table::Table;
+use alloc::vec::Vec;
 use darter_codec::Message;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -35,6 +36,8 @@ pub struct RetainedTree {
     names: Table,
     pub(super) order: Order,
     bytes: usize,
+    /// The next slot to be looked at for an expired message.
+    sweep: usize,
     /// Stamps of removals, newer and older ones.
     removals: [HashTable<Removal>; 2],
 }
@@ -62,6 +65,7 @@ impl RetainedTree {
             names: Table::default(),
             order: Order::default(),
             bytes: 0,
+            sweep: 0,
             removals: [HashTable::new(), HashTable::new()],
         }
     }
@@ -132,11 +136,22 @@ impl RetainedTree {
             return None;
         }
         self.remember_removal(hash, stamp);
-        self.order.remove(number(slot), |slot| self.entries[slot as usize].topic());
-        self.names.remove(half(hash), number(slot));
-        let Entry { message, .. } = self.entries.remove(slot);
-        self.bytes -= message.size();
-        Some(message)
+        Some(self.take(slot, hash))
+    }
+
+    /// Removes expired messages (section 3.3.2.3.3) and appends them to `out`. Looks at the next `looks` places of
+    /// memory, and in the next call at those behind them, round and round. `now` is on the clock of
+    /// [`Message::expires_at`], in milliseconds.
+    pub fn remove_expired(&mut self, now: u64, looks: usize, out: &mut Vec<Message>) {
+        for _ in 0..looks.min(self.entries.capacity()) {
+            self.sweep = if self.sweep + 1 < self.entries.capacity() { self.sweep + 1 } else { 0 };
+            let Some(Entry { message, stamp }) = self.entries.get(self.sweep) else { continue };
+            if message.expires_at().is_some_and(|at| at <= now) {
+                let (hash, stamp) = (self.hasher.bytes(message.topic_bytes()), *stamp);
+                self.remember_removal(hash, stamp);
+                out.push(self.take(self.sweep, hash));
+            }
+        }
     }
 
     /// Forgets the removals that were remembered before the last call.
@@ -148,6 +163,14 @@ impl RetainedTree {
     fn slot(&self, topic: &[u8], hash: u64) -> Option<usize> {
         let slot = self.names.find(half(hash), |slot| self.entries[slot as usize].topic() == topic)?;
         Some(slot as usize)
+    }
+
+    fn take(&mut self, slot: usize, hash: u64) -> Message {
+        self.order.remove(number(slot), |slot| self.entries[slot as usize].topic());
+        self.names.remove(half(hash), number(slot));
+        let Entry { message, .. } = self.entries.remove(slot);
+        self.bytes -= message.size();
+        message
     }
 
     fn removed_later(&self, hash: u64, stamp: u64) -> bool {

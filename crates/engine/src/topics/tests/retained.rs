@@ -93,6 +93,27 @@ fn a_flood_of_removals_takes_bounded_memory_and_forgets_the_oldest() {
 }
 
 #[test]
+fn expired_messages_are_removed_bit_by_bit_and_no_others() {
+    let mut tree = tree(&["never", "not/now"]);
+    let expiring = |topic: &str, at| Message::new(QoS::AtMostOnce, true, topic, [], b"x", Some(at));
+    for number in 0..100 {
+        assert!(tree.set(expiring(&format!("soon/{number}"), 1000 + number), 5));
+    }
+    let mut removed = Vec::new();
+    tree.remove_expired(999, 1000, &mut removed);
+    assert_eq!(removed, []);
+    for _ in 0..30 {
+        let before = removed.len();
+        tree.remove_expired(1049, 10, &mut removed);
+        assert!(removed.len() <= before + 10);
+    }
+    assert_eq!((removed.len(), tree.len()), (50, 52));
+    assert!(tree.get("soon/49").is_none() && tree.get("soon/50").is_some());
+    assert!(!tree.set(expiring("soon/49", 9999), 4), "older than the expired one");
+    assert_eq!(matching(&tree, "soon/#").len(), 50);
+}
+
+#[test]
 fn a_page_that_finds_little_ends_early() {
     let mut tree = RetainedTree::new(1);
     for number in 0..1000 {
