@@ -1,5 +1,5 @@
 use crate::topics::order::Order;
-use proptest::prelude::{prop, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, prop, prop_assert_eq, proptest};
 use std::collections::BTreeMap;
 use std::string::String;
 use std::vec::Vec;
@@ -55,6 +55,8 @@ impl Both {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn slots_stay_in_order_whatever_comes_and_goes(
         sizes in prop::collection::vec((0..3000_usize, 0..4_u32), 1..6),
