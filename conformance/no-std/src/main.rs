@@ -125,7 +125,7 @@ impl Conversation {
             let effect = self.server.poll_effect();
             match effect {
                 Some(Effect::Authenticate { link, connect }) => {
-                    self.server.handle_verdict(now, link, connect, Verdict::Accept { user: None });
+                    self.server.handle_verdict(now, link, &connect, Verdict::Accept { user: None });
                 }
                 None if batch.is_none() => break,
                 _ => {}

@@ -1,5 +1,6 @@
 //! One connection's socket and the bytes around it.
 
+use crate::large::{LARGE_FROM, Large, Pool};
 use bytes::Bytes;
 use darter_codec::frame::{self, Scan};
 use darter_engine::{LinkId, Output};
@@ -14,6 +15,8 @@ pub(crate) struct Conn {
     pub(crate) link: LinkId,
     /// Bytes of an unfinished packet, or of packets that must wait.
     pub(crate) input: Vec<u8>,
+    /// A packet larger than a read, while it arrives; `input` is empty then.
+    pub(crate) large: Option<Box<Large>>,
     /// How long `input` must be before it is worth looking at.
     pub(crate) wanted: usize,
     /// The socket takes no more until it reports that it is writable.
@@ -37,39 +40,49 @@ pub(crate) enum ReadOutcome {
 impl Conn {
     pub(crate) fn new(stream: Stream, address: SocketAddr, link: LinkId) -> Self {
         let input = Vec::new();
-        Self { stream, address, link, input, wanted: 0, blocked: false, paused: false, ending: false }
+        Self { stream, address, link, input, large: None, wanted: 0, blocked: false, paused: false, ending: false }
     }
 
+    /// Reads once: the rest of a large packet into its own buffer, everything else into `buffer`.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        loop {
-            match self.stream.read(buffer) {
+        let space = self.large.as_mut().map_or(buffer, |large| large.space());
+        let wanted = space.len();
+        let count = loop {
+            match self.stream.read(space) {
                 Ok(0) => return ReadOutcome::Over,
-                Ok(count) => return ReadOutcome::Bytes { count, more: count == buffer.len() || self.ending },
+                Ok(count) => break count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Empty,
                 Err(_) => return ReadOutcome::Over,
             }
+        };
+        if let Some(large) = &mut self.large {
+            large.fill(count);
         }
+        ReadOutcome::Bytes { count, more: count == wanted || self.ending }
     }
 
     /// Keeps what was not consumed.
-    pub(crate) fn keep(&mut self, rest: &[u8]) {
+    pub(crate) fn keep(&mut self, rest: &[u8], pool: &Pool) {
         self.input.extend_from_slice(rest);
-        self.set_wanted();
-    }
-
-    /// All kept bytes, if there are enough for a whole packet.
-    pub(crate) fn take_input(&mut self) -> Option<Bytes> {
-        let enough = !self.input.is_empty() && self.input.len() >= self.wanted;
-        enough.then(|| Bytes::from(std::mem::take(&mut self.input)))
-    }
-
-    fn set_wanted(&mut self) {
         self.wanted = match frame::scan(&self.input, usize::MAX) {
             Ok(Scan::Partial { total: Some(total) }) => total,
             Ok(Scan::Partial { total: None }) => self.input.len() + 1,
             Ok(Scan::Complete(_)) | Err(_) => 0,
         };
+        if self.wanted >= LARGE_FROM {
+            self.large = Some(Box::new(pool.begin(self.wanted, &self.input)));
+            self.input = Vec::new();
+        }
+    }
+
+    /// All kept bytes, if there are enough for a whole packet.
+    pub(crate) fn take_input(&mut self) -> Option<Bytes> {
+        if let Some(large) = self.large.take_if(|large| large.is_whole()) {
+            return Some(large.into_bytes());
+        }
+        let enough = !self.input.is_empty() && self.input.len() >= self.wanted;
+        enough.then(|| Bytes::from(std::mem::take(&mut self.input)))
     }
 
     /// Writes as much of `output` as the socket takes; returns bytes written.

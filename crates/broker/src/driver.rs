@@ -4,8 +4,8 @@ use crate::auth::Authenticator;
 use crate::conn::{Conn, ReadOutcome};
 use crate::event;
 use crate::inbox::{Inbox, Item};
+use crate::large::Pool;
 use crate::status::{ShardStatus, StatusTopics};
-use bytes::Bytes;
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, Shard};
@@ -53,6 +53,7 @@ struct Running {
     now: u64,
     conns: Vec<Option<Conn>>,
     buffer: Vec<u8>,
+    large: Pool,
     /// Connections to read from again although nothing new was reported.
     ready: VecDeque<LinkId>,
     lingering: slab::Slab<Lingering>,
@@ -79,6 +80,7 @@ impl Driver {
             now: 0,
             conns: Vec::new(),
             buffer: vec![0; READ_BUFFER],
+            large: Pool::default(),
             ready: VecDeque::new(),
             lingering: slab::Slab::new(),
             outgoing: (0..shards).map(|_| Vec::new()).collect(),
@@ -238,12 +240,12 @@ impl Running {
         };
         self.bytes_received += count as u64;
         let Some(conn) = self.conn(id) else { return false };
-        if conn.input.is_empty() {
+        if conn.large.is_some() {
+            self.resume(id);
+        } else if conn.input.is_empty() {
             let consumed = self.driver.shard.receive(now, id, &buffer[..count], None);
-            if consumed < count
-                && let Some(conn) = self.conn(id)
-            {
-                conn.keep(&buffer[consumed..count]);
+            if consumed < count {
+                self.keep(id, &buffer[consumed..count]);
             }
         } else {
             conn.input.extend_from_slice(&buffer[..count]);
@@ -257,11 +259,16 @@ impl Running {
         let now = self.now;
         let Some(bytes) = self.conn(id).and_then(Conn::take_input) else { return };
         let consumed = self.driver.shard.receive(now, id, &bytes, Some(&bytes));
-        if consumed < bytes.len()
-            && let Some(conn) = self.conn(id)
+        if consumed < bytes.len() {
+            self.keep(id, &bytes[consumed..]);
+        }
+    }
+
+    fn keep(&mut self, id: LinkId, rest: &[u8]) {
+        if let Some(Some(conn)) = self.conns.get_mut(id.slot as usize)
+            && conn.link == id
         {
-            let rest: Bytes = bytes.slice(consumed..);
-            conn.keep(&rest);
+            conn.keep(rest, &self.large);
         }
     }
 

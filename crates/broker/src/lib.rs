@@ -15,6 +15,7 @@ mod conn;
 mod driver;
 pub mod event;
 mod inbox;
+mod large;
 mod options;
 mod status;
 
