@@ -37,7 +37,10 @@ impl Reader<'_> {
             match (SECTIONS.iter().find(|section| section.name == name), value.get_ref()) {
                 (Some(section), DeValue::Table(table)) => self.section(section, table),
                 (Some(_), DeValue::Array(_)) => {
-                    self.problem(place, format!("[{name}] stands there several times; one [{name}] is enough"));
+                    self.problem(
+                        place,
+                        format!("[{name}] stands there several times; one [{name}] is enough"),
+                    );
                 }
                 (Some(_), _) => self.problem(place, format!("{name} is a section; write it as [{name}]")),
                 (None, DeValue::Table(_) | DeValue::Array(_)) => self.unknown_section(place, name),
@@ -188,4 +191,3 @@ fn described(value: &DeValue<'_>) -> &'static str {
         DeValue::Table(_) => "a table",
     }
 }
-

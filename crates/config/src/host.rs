@@ -33,7 +33,9 @@ impl FromStr for Host {
         if let Ok(address) = bare.parse() {
             return Ok(Self::Ip(address));
         }
-        if text.parse::<SocketAddr>().is_ok() || text.split_once(':').is_some_and(|(name, port)| is_name(name) && port.parse::<u16>().is_ok()) {
+        if text.parse::<SocketAddr>().is_ok()
+            || text.split_once(':').is_some_and(|(name, port)| is_name(name) && port.parse::<u16>().is_ok())
+        {
             return Err(BadHost::WithPort);
         }
         if is_name(text) { Ok(Self::Name(text.into())) } else { Err(BadHost::Neither) }

@@ -27,29 +27,38 @@ pub enum ResolveError {
 /// All addresses of `hosts`, each once, and those of them that a computer may lack: IPv6 where the same host is there
 /// with IPv4 too.
 pub(crate) fn addresses(hosts: &[Host], port: u16) -> Result<(Vec<SocketAddr>, Vec<IpAddr>), ResolveError> {
-    let (mut all, mut optional) = (Vec::new(), Vec::new());
+    let (mut found, mut optional) = (Vec::new(), Vec::new());
     for host in hosts {
-        let found = resolve(host, port)?;
-        let both = found.iter().any(SocketAddr::is_ipv4);
-        optional.extend(found.iter().map(SocketAddr::ip).filter(|ip| both && ip.is_ipv6()));
-        for address in found {
-            if !all.contains(&address) {
-                all.push(address);
-            }
+        let of_host = resolve(host, port)?;
+        let both = of_host.iter().any(SocketAddr::is_ipv4);
+        optional.extend(of_host.iter().map(SocketAddr::ip).filter(|ip| both && ip.is_ipv6()));
+        found.extend(of_host);
+    }
+    let has = |ip: IpAddr| found.iter().any(|address| address.ip() == ip);
+    if has(Ipv4Addr::LOCALHOST.into()) {
+        optional.push(Ipv6Addr::LOCALHOST.into());
+    }
+    if has(Ipv4Addr::UNSPECIFIED.into()) {
+        optional.push(Ipv6Addr::UNSPECIFIED.into());
+    }
+    Ok((distinct(found), optional))
+}
+
+/// Each address once, IPv4 first so that IPv6 shares a port that the system chooses. "Every address" covers the others of
+/// its protocol: the system would refuse them beside it.
+fn distinct(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut distinct: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        let covers = |by: &SocketAddr, it: &SocketAddr| {
+            by == it || by.ip().is_unspecified() && by.is_ipv4() == it.is_ipv4()
+        };
+        if !distinct.iter().any(|known| covers(known, &address)) {
+            distinct.retain(|known| !covers(&address, known));
+            distinct.push(address);
         }
     }
-    let pairs: [(IpAddr, IpAddr); 2] = [
-        (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
-        (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()),
-    ];
-    for (four, six) in pairs {
-        if all.iter().any(|address| address.ip() == four) {
-            optional.push(six);
-        }
-    }
-    // A server that listens nowhere is of no use: an address of version 4 comes first, so that IPv6 shares its port.
-    all.sort_by_key(SocketAddr::is_ipv6);
-    Ok((all, optional))
+    distinct.sort_by_key(SocketAddr::is_ipv6);
+    distinct
 }
 
 fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
@@ -90,8 +99,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_named() {
-        let error = addresses(&hosts(&["no-such-host.invalid"]), 1883).unwrap_err();
-        assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    fn every_address_covers_those_of_its_protocol() {
+        let (all, optional) = addresses(&hosts(&["127.0.0.1", "::1", "0.0.0.0"]), 7).unwrap();
+        assert_eq!(all, ["0.0.0.0:7".parse().unwrap(), "[::1]:7".parse().unwrap()]);
+        assert!(optional.contains(&"::1".parse().unwrap()), "{optional:?}");
+        let (all, _) = addresses(&hosts(&["::", "::1", "0.0.0.0", "127.0.0.1"]), 7).unwrap();
+        assert_eq!(all, ["0.0.0.0:7".parse().unwrap(), "[::]:7".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_name_that_has_no_address_is_named() {
+        // The system refuses this one without asking the network.
+        let error = addresses(&[Host::Name("no\0name".into())], 1883).unwrap_err();
+        assert!(error.to_string().starts_with("cannot listen on no\0name: "), "{error}");
     }
 }

@@ -5,7 +5,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let name = name.to_ascii_lowercase().replace('-', "_");
     let tolerance = (name.chars().count() / 3).clamp(1, 3);
     let near = known.into_iter().map(|candidate| (distance(&name, candidate), candidate));
-    near.filter(|(distance, _)| *distance <= tolerance).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    near.filter(|(distance, _)| *distance <= tolerance)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour.
@@ -34,8 +36,13 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_the_name() {
-        let slips =
-            [("prot", "port"), ("Port", "port"), ("packet-size", "packet_size"), ("paket_siz", "packet_size"), ("bnd", "bind")];
+        let slips = [
+            ("prot", "port"),
+            ("Port", "port"),
+            ("packet-size", "packet_size"),
+            ("paket_siz", "packet_size"),
+            ("bnd", "bind"),
+        ];
         for (slip, meant) in slips {
             assert_eq!(nearest(slip, KNOWN), Some(meant), "{slip}");
         }

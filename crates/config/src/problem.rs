@@ -30,7 +30,8 @@ impl Problems {
     /// One line for each, which begins with the name of the file.
     #[must_use]
     pub fn in_file(&self, file: &str) -> String {
-        let lines: Vec<_> = self.iter().map(|problem| format!("{file}:{}: {}", problem.line, problem.what)).collect();
+        let lines: Vec<_> =
+            self.iter().map(|problem| format!("{file}:{}: {}", problem.line, problem.what)).collect();
         lines.join("\n")
     }
 }

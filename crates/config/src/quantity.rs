@@ -49,18 +49,23 @@ impl Unit {
         };
         let number: u64 = number.parse().map_err(|_| self.advice())?;
         let smallest = number.checked_mul(factor).ok_or("is too large")?;
-        if smallest % step != 0 { Err("is not a whole number of seconds".into()) } else { Ok(smallest / step) }
+        if !smallest.is_multiple_of(step) {
+            Err("is not a whole number of seconds".into())
+        } else {
+            Ok(smallest / step)
+        }
     }
 
     /// A value as it is said: `16 MiB`, `10 s`, `1000`.
     pub(crate) fn show(self, value: u64) -> String {
         let (names, step) = self.names();
-        let fits = |&&(_, factor): &&(&str, u64)| value >= factor / step && value % (factor / step).max(1) == 0;
-        match names.iter().rev().filter(|(_, factor)| *factor >= step).find(fits) {
-            Some((name, factor)) if value > 0 => format!("{} {name}", value / (factor / step)),
-            _ if self == Self::Bytes => "0 B".into(),
-            _ if self == Self::Count => value.to_string(),
-            _ => "0 s".into(),
+        let multiples =
+            || names.iter().map(|(name, factor)| (*name, factor / step)).filter(|(_, steps)| *steps > 0);
+        let largest =
+            multiples().filter(|(_, steps)| value >= *steps && value.is_multiple_of(*steps)).next_back();
+        match largest.or_else(|| multiples().next()) {
+            Some((name, steps)) => format!("{} {name}", value / steps),
+            None => value.to_string(),
         }
     }
 

@@ -16,24 +16,20 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const ABOUT: &str = "\
-Run the server.
+const NOTES: &str = "\
+Without options the server listens on port 1883 for programs on this computer only. Its state (sessions, retained \
+messages, queued messages) is in memory and gone when it stops. Ctrl-C or SIGTERM stops it: its clients are told, and \
+it exits with 0.
 
-Without options it listens on port 1883 for programs on this computer only. State (sessions, retained messages, queued
-messages) is kept in memory and gone when the server stops.";
-
-const EXAMPLES: &str = "\
 Examples:
-  darter serve                           for this computer only, on port 1883
-  darter serve --port 1884               the same on another port
-  darter serve --bind 0.0.0.0            for everybody in the network; there are no passwords yet
-  darter serve --config darter.toml      with a configuration file, see docs/config.md
-
-Ctrl-C or SIGTERM stops the server: its clients are told, and it exits with 0.";
+  darter serve                         for this computer only
+  darter serve --port 1884             the same on another port
+  darter serve --bind 0.0.0.0          for everybody in the network; there are no passwords yet
+  darter serve --config darter.toml    with a configuration file (see docs/config.md)";
 
 /// The options of `darter serve`.
 #[derive(Debug, Args)]
-#[command(about = "Run the server (also when no command is given)", long_about = ABOUT, after_help = EXAMPLES)]
+#[command(after_help = NOTES)]
 pub(crate) struct Arguments {
     /// TCP port for MQTT; 0 lets the system choose a free one [default: 1883]
     #[arg(long, value_name = "N", help_heading = "Where to listen")]
@@ -52,9 +48,9 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "How to run")]
     memory: bool,
 
-    /// How much to log on standard error [default: info]
+    /// How much to log on standard error: off, error, warn, info, debug or trace [default: info]
     #[arg(
-        long, value_name = "LEVEL", help_heading = "How to run",
+        long, value_name = "LEVEL", help_heading = "How to run", hide_possible_values = true,
         value_parser = PossibleValuesParser::new(darter_config::Level::WORDS)
     )]
     log_level: Option<String>,
@@ -75,11 +71,11 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Configuration file")]
     check_config: bool,
 
-    /// When clients can connect, print the addresses as one line on standard output, and nothing else
-    #[arg(long, value_name = "FORMAT", help_heading = "For scripts")]
+    /// When clients can connect, print the addresses as one line of JSON on standard output instead of the welcome
+    #[arg(long, value_name = "json", help_heading = "For scripts", hide_possible_values = true)]
     print_addresses: Option<Format>,
 
-    /// When clients can connect, write the addresses as one line of JSON to this open file descriptor, such as a pipe
+    /// When clients can connect, write that line to this open file descriptor, such as a pipe
     #[cfg(unix)]
     #[arg(long, value_name = "N", help_heading = "For scripts")]
     ready_fd: Option<u32>,
@@ -88,7 +84,6 @@ pub(crate) struct Arguments {
 /// How addresses are printed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// As JSON
     Json,
 }
 
@@ -106,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     open_files::allow_as_many_as_possible();
     let options = config.options()?;
     let stop = stop::Signal::listen().context("cannot watch for signals")?;
-    let broker = Broker::start(options)?;
+    let broker = Broker::start(&options)?;
 
     let addresses = banner::json(broker.addresses());
     match arguments.print_addresses {

@@ -6,6 +6,8 @@ use crate::quantity::Unit;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+/// In seconds.
+const DAY: u64 = 86_400;
 
 /// The record of a key that has the name and the type of a field of the limits.
 macro_rules! limit {
@@ -30,24 +32,42 @@ pub(crate) const SECTION: Section = Section {
     name: "limits",
     meaning: "What clients are allowed. The defaults suit most servers.",
     keys: &[
-        limit!(connect_size, Bytes, 256..=16 * MIB, "Largest CONNECT packet, from a client that is not known yet."),
         limit!(
-            packet_size, Bytes, KIB..=256 * MIB,
+            connect_size,
+            Bytes,
+            256..=16 * MIB,
+            "Largest CONNECT packet, from a client that is not known yet."
+        ),
+        limit!(
+            packet_size,
+            Bytes,
+            KIB..=256 * MIB,
             "Largest packet from a connected client. Version 5 clients are told (Maximum Packet Size)."
         ),
-        limit!(connect_timeout, Milliseconds, 100..=600_000, "Time for a new connection to send its CONNECT."),
         limit!(
-            receive_maximum, Count, 1..=65_535,
+            connect_timeout,
+            Milliseconds,
+            100..=600_000,
+            "Time for a new connection to send its CONNECT."
+        ),
+        limit!(
+            receive_maximum,
+            Count,
+            1..=65_535,
             "QoS 1 and 2 messages that one client may have on the way to the server at once. Version 5 clients are \
              told (Receive Maximum)."
         ),
         limit!(
-            inflight, Count, 1..=65_535,
+            inflight,
+            Count,
+            1..=65_535,
             "QoS 1 and 2 messages on the way to one client that it has not acknowledged. A version 5 client can ask \
              for fewer."
         ),
         limit!(
-            topic_alias_maximum, Count, 0..=65_535,
+            topic_alias_maximum,
+            Count,
+            0..=65_535,
             "Topic aliases that a version 5 client may set; with 0 none."
         ),
         Key {
@@ -68,22 +88,35 @@ pub(crate) const SECTION: Section = Section {
                       connection, with \"never\" clients may ask for sessions that never end.",
             kind: Kind::Number(Number {
                 unit: Unit::Seconds,
-                range: 0..=u32::MAX as u64 - 1,
+                range: 0..=36_500 * DAY,
                 word: Some("never"),
                 get: |c| Some(c.limits.session_expiry).filter(|seconds| *seconds != u32::MAX).map(u64::from),
                 set: |c, seconds| {
-                    c.limits.session_expiry = seconds.and_then(|seconds| seconds.try_into().ok()).unwrap_or(u32::MAX);
+                    c.limits.session_expiry =
+                        seconds.and_then(|seconds| seconds.try_into().ok()).unwrap_or(u32::MAX);
                 },
             }),
         },
-        limit!(queue_messages, Count, 1..=1_000_000_000, "Most messages that wait in one session for its client."),
+        limit!(
+            queue_messages,
+            Count,
+            1..=1_000_000_000,
+            "Most messages that wait in one session for its client."
+        ),
         limit!(queue_bytes, Bytes, KIB..=2 * GIB, "Most bytes that wait in one session for its client."),
         limit!(
-            output_bytes, Bytes, 16 * KIB..=GIB,
+            output_bytes,
+            Bytes,
+            16 * KIB..=GIB,
             "Most bytes that wait to be sent on one connection. Beyond it QoS 0 messages are dropped and counted, \
              and QoS 1 and 2 messages wait in the session."
         ),
-        limit!(topic_levels, Count, 1..=65_536, "Most levels (parts between slashes) of a topic name or filter."),
+        limit!(
+            topic_levels,
+            Count,
+            1..=65_536,
+            "Most levels (parts between slashes) of a topic name or filter."
+        ),
         limit!(subscriptions, Count, 1..=100_000_000, "Most subscriptions of one session."),
     ],
 };

@@ -16,7 +16,10 @@ pub struct Listener {
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { bind: vec![Host::Ip(Ipv4Addr::LOCALHOST.into()), Host::Ip(Ipv6Addr::LOCALHOST.into())], port: 1883 }
+        Self {
+            bind: vec![Host::Ip(Ipv4Addr::LOCALHOST.into()), Host::Ip(Ipv6Addr::LOCALHOST.into())],
+            port: 1883,
+        }
     }
 }
 
@@ -39,7 +42,9 @@ pub(crate) const SECTION: Section = Section {
                 range: 0..=65_535,
                 word: None,
                 get: |c| Some(c.listener.port.into()),
-                set: |c, port| c.listener.port = port.and_then(|port| port.try_into().ok()).unwrap_or(c.listener.port),
+                set: |c, port| {
+                    c.listener.port = port.and_then(|port| port.try_into().ok()).unwrap_or(c.listener.port);
+                },
             }),
         },
     ],

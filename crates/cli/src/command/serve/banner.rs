@@ -13,7 +13,10 @@ pub(super) fn text(addresses: &[SocketAddr], program: &str) -> String {
     let _ = writeln!(text, "  Listening  {}", listed.join(" and "));
     if addresses.iter().all(|address| address.ip().is_loopback()) {
         let _ = writeln!(text, "  Open to    programs on this computer only");
-        let _ = writeln!(text, "             (for the network: {program} serve --bind 0.0.0.0; there are no passwords yet)");
+        let _ = writeln!(
+            text,
+            "             (for the network: {program} serve --bind 0.0.0.0; there are no passwords yet)"
+        );
     } else {
         let _ = writeln!(text, "  Open to    everybody who can reach this computer, without a password");
     }

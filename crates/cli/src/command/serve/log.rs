@@ -6,7 +6,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Writes what is at least as weighty as `level`, with the time in UTC, and with colours on a terminal that wants them.
 pub(super) fn start(level: Level) {
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .compact()
         .with_target(false)

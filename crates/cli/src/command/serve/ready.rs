@@ -7,6 +7,8 @@ use std::fs::{File, OpenOptions};
 pub(super) fn open(descriptor: u32) -> anyhow::Result<File> {
     let name = format!("/dev/fd/{descriptor}");
     OpenOptions::new().append(true).open(name).with_context(|| {
-        format!("--ready-fd {descriptor}: this is not an open descriptor of a pipe or file that can be written")
+        format!(
+            "--ready-fd {descriptor}: this is not an open descriptor of a pipe or file that can be written"
+        )
     })
 }

@@ -1,0 +1,151 @@
+//! The real program, started, watched and ended.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Nothing here takes a second; what takes this long hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A CONNECT of version 5 with clean start, keep alive 60 s and no client id.
+const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00";
+
+/// A server that is ready; dropping it ends it.
+pub(crate) struct Server {
+    child: Option<(Child, BufReader<ChildStdout>)>,
+    /// What it printed first, which it does when clients can connect.
+    pub(crate) first_line: String,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// The program with these arguments.
+pub(crate) fn darter(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darter"));
+    command.args(arguments);
+    command
+}
+
+/// Runs a program that ends by itself.
+pub(crate) fn finished(command: Command) -> Ended {
+    let mut child = spawned(command);
+    let out = BufReader::new(child.stdout.take().unwrap());
+    ended(child, out)
+}
+
+/// A file with this text, which is there while the tests run.
+pub(crate) fn file(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// A client that the server has accepted.
+#[track_caller]
+pub(crate) fn connack(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(CONNECT).unwrap();
+    let packet = packet(&mut stream).expect("the server answers");
+    assert_eq!((packet[0], packet[3]), (0x20, 0), "not a CONNACK of success: {packet:02x?}");
+    stream
+}
+
+/// Every packet that still comes before the end of the connection.
+pub(crate) fn packets(mut stream: TcpStream) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| packet(&mut stream)).collect()
+}
+
+/// The next packet, of less than 130 bytes; `None` at the end.
+fn packet(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut packet = vec![0; 2];
+    stream.read_exact(&mut packet).ok()?;
+    assert!(packet[1] < 128, "longer than these tests expect");
+    packet.resize(2 + usize::from(packet[1]), 0);
+    stream.read_exact(&mut packet[2..]).unwrap();
+    Some(packet)
+}
+
+impl Server {
+    /// Returns when it has said that it is ready.
+    #[track_caller]
+    pub(crate) fn start(command: Command) -> Self {
+        let mut child = spawned(command);
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut first_line = String::new();
+        out.read_line(&mut first_line).unwrap();
+        if first_line.is_empty() {
+            panic!("the server did not start: {:?}", ended(child, out));
+        }
+        Self { child: Some((child, out)), first_line }
+    }
+
+    /// The addresses in its line of JSON.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.first_line
+            .split('"')
+            .filter(|part| part.contains(':') && !part.starts_with(':'))
+            .map(Into::into)
+            .collect()
+    }
+
+    /// Sends the signal and waits for the end. What it printed then lacks the first line.
+    pub(crate) fn stop(mut self, signal: Signal) -> Ended {
+        let (child, out) = self.child.take().unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        ended(child, out)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some((child, _)) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Ended {
+    /// The one line on standard error.
+    #[track_caller]
+    pub(crate) fn only_line(&self) -> &str {
+        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
+        self.err.trim_end()
+    }
+}
+
+fn spawned(mut command: Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+#[track_caller]
+fn ended(mut child: Child, mut out: BufReader<ChildStdout>) -> Ended {
+    let id = Pid::from_raw(child.id().try_into().unwrap());
+    let mut errors = child.stderr.take().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut printed, mut err) = (String::new(), String::new());
+        errors.read_to_string(&mut err).unwrap();
+        out.read_to_string(&mut printed).unwrap();
+        let status = child.wait().unwrap();
+        let _ = sender.send(Ended { code: status.code(), out: printed, err });
+    });
+    receiver.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        let _ = kill(id, Signal::SIGKILL);
+        panic!("the program did not end");
+    })
+}

@@ -1,0 +1,98 @@
+//! What stands in a file arrives in the server's options.
+
+use darter_config::{Config, FileError, Level, Limits};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+fn config(text: &str) -> Config {
+    text.parse().unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let options = config("").options().unwrap();
+    let defaults = darter_broker::Options::default();
+    assert_eq!(format!("{options:?}"), format!("{defaults:?}"));
+    assert_eq!(options.optional, defaults.optional);
+}
+
+#[test]
+fn the_sample_with_every_key_is_the_defaults() {
+    let sample = config(&darter_config::reference::sample());
+    assert_eq!(format!("{sample:?}"), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn every_limit_of_the_engine_has_a_key() {
+    let shown = format!("{:#?}", Limits::default());
+    let fields: BTreeSet<_> =
+        shown.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name).collect();
+    let sample = darter_config::reference::sample();
+    let limits = sample.split("\n[limits]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let keys: BTreeSet<_> =
+        limits.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    assert_eq!(fields, keys);
+}
+
+#[test]
+fn every_value_arrives() {
+    let config = config(
+        "[listener]\nbind = \"::1\"\nport = 7\n[server]\nshards = 3\nstatus_interval = \"1 min\"\n[limits]\n\
+         connect_size = \"1 KiB\"\npacket_size = \"2 KiB\"\nconnect_timeout = 3\nreceive_maximum = 4\ninflight = 5\n\
+         topic_alias_maximum = 6\nkeep_alive = \"7 s\"\nsession_expiry = \"8 min\"\nqueue_messages = 9\n\
+         queue_bytes = \"10 KiB\"\noutput_bytes = \"1 MiB\"\ntopic_levels = 12\nsubscriptions = 13\n\
+         [log]\nlevel = \"warn\"\n",
+    );
+    assert_eq!(config.log.level, Level::Warn);
+    let options = config.options().unwrap();
+    assert_eq!(options.listen, ["[::1]:7".parse().unwrap()]);
+    assert_eq!(options.optional, Vec::<std::net::IpAddr>::new());
+    assert_eq!((options.shards, options.status_interval), (Some(3), Duration::from_secs(60)));
+    let l = options.limits;
+    assert_eq!((l.connect_size, l.packet_size, l.connect_timeout), (1024, 2048, 3000));
+    assert_eq!((l.receive_maximum, l.inflight, l.topic_alias_maximum), (4, 5, 6));
+    assert_eq!((l.keep_alive, l.session_expiry), (Some(7), 480));
+    assert_eq!((l.queue_messages, l.queue_bytes, l.output_bytes), (9, 10 << 10, 1 << 20));
+    assert_eq!((l.topic_levels, l.subscriptions), (12, 13));
+}
+
+#[test]
+fn the_words_instead_of_numbers_are_understood() {
+    let config = config(
+        "[server]\nshards = \"auto\"\nstatus_interval = \"off\"\n[limits]\nkeep_alive = \"any\"\nsession_expiry = \"never\"\n",
+    );
+    assert_eq!((config.server.shards, config.server.status_interval), (None, Duration::ZERO));
+    assert_eq!((config.limits.keep_alive, config.limits.session_expiry), (None, u32::MAX));
+}
+
+#[test]
+fn both_ends_of_every_range_arrive_as_they_are_written() {
+    let reference = darter_config::reference::markdown();
+    let mut section = "";
+    let mut ranges = 0;
+    for line in reference.lines() {
+        if let Some(name) = line.strip_prefix("## `[") {
+            section = name.trim_end_matches("]`");
+        }
+        let cells: Vec<_> = line.split(" | ").collect();
+        let Some((_, range)) = cells.get(2).and_then(|takes| takes.split_once(" from ")) else { continue };
+        let (low, high) = range.split(", or").next().unwrap().split_once(" to ").unwrap();
+        let key = cells[0].trim_start_matches("| ").trim_matches('`');
+        for value in [low, high] {
+            let quoted = if value.contains(' ') { format!("\"{value}\"") } else { value.to_string() };
+            let read = config(&format!("[{section}]\n{key} = {quoted}\n"));
+            let defaults = format!("{:?}", Config::default());
+            assert_ne!(format!("{read:?}"), defaults, "{section}.{key} = {value} changes nothing");
+            ranges += 1;
+        }
+    }
+    assert!(ranges >= 30, "{ranges}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::load(Path::new("/no/such/darter.toml")).unwrap_err();
+    assert!(matches!(error, FileError::Unreadable { .. }));
+    assert!(error.to_string().contains("/no/such/darter.toml"), "{error}");
+}
