@@ -131,9 +131,9 @@ impl<'a> SharedFilter<'a> {
     /// # Errors
     ///
     /// [`TopicError::ShareName`] if the share name is empty or holds a wildcard, otherwise what
-    /// [`check_filter`] finds in the part behind it.
-    pub fn parse(filter: &'a str) -> Result<Option<Self>, TopicError> {
-        let Some(rest) = filter.strip_prefix("$share") else {
+    /// [`check_filter`] finds in the part behind it or in the whole.
+    pub fn parse(whole: &'a str) -> Result<Option<Self>, TopicError> {
+        let Some(rest) = whole.strip_prefix("$share") else {
             return Ok(None);
         };
         let rest = match rest.strip_prefix('/') {
@@ -146,6 +146,7 @@ impl<'a> SharedFilter<'a> {
             return Err(TopicError::ShareName);
         }
         check_filter(filter)?;
+        check_filter(whole)?;
         Ok(Some(Self { group, filter }))
     }
 }
@@ -184,6 +185,7 @@ const fn special_bytes(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
     use alloc::string::String;
     use alloc::vec::Vec;
 
@@ -291,6 +293,9 @@ mod tests {
         assert_eq!(SharedFilter::parse("$share/g"), Err(TopicError::Empty));
         assert_eq!(SharedFilter::parse("$share/g/"), Err(TopicError::Empty));
         assert_eq!(SharedFilter::parse("$share/g/#/a"), Err(TopicError::MisplacedWildcard));
+        assert_eq!(SharedFilter::parse("$share/g\0/a"), Err(TopicError::Nul));
+        let long = "$share/g/".to_owned() + &"x".repeat(65_535);
+        assert_eq!(SharedFilter::parse(&long), Err(TopicError::TooLong));
     }
 
     #[test]

@@ -214,16 +214,14 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError>
 }
 
 fn check_connect_flags(version: Version, flags: u8) -> Result<(), DecodeError> {
-    // Version 3.1 gives the reserved bit and the flags of a missing will no meaning, and forbids nothing.
-    if version == Version::V31 {
-        return Ok(());
-    }
-    let what = if flags & RESERVED != 0 {
-        "reserved bit in the CONNECT flags"
-    } else if flags & WILL == 0 && flags & (WILL_RETAIN | 0b11 << WILL_QOS_SHIFT) != 0 {
-        "flags of a will that is not there"
-    } else if version == Version::V311 && flags & (USERNAME | PASSWORD) == PASSWORD {
+    // Version 3.1 gives the reserved bit and the flags of a missing will no meaning, and does not forbid them.
+    let lenient = version == Version::V31;
+    let what = if !version.has_properties() && flags & (USERNAME | PASSWORD) == PASSWORD {
         "a password without a user name"
+    } else if !lenient && flags & RESERVED != 0 {
+        "reserved bit in the CONNECT flags"
+    } else if !lenient && flags & WILL == 0 && flags & (WILL_RETAIN | 0b11 << WILL_QOS_SHIFT) != 0 {
+        "flags of a will that is not there"
     } else {
         return Ok(());
     };
@@ -342,6 +340,7 @@ mod tests {
     #[test]
     fn only_version_5_has_a_password_without_a_user_name() {
         let payload = b"\0\x01c\0\x01p";
+        assert!(read_flags(Version::V31, 0x42, payload).is_err());
         assert!(read_flags(Version::V311, 0x42, payload).is_err());
         let password = Some(Bytes::from_static(b"p"));
         let packet = Connect { password: password.clone(), ..Connect::new(Version::V5, "c") };
