@@ -61,8 +61,7 @@ impl Unit {
         let (names, step) = self.names();
         let multiples =
             || names.iter().map(|(name, factor)| (*name, factor / step)).filter(|(_, steps)| *steps > 0);
-        let largest =
-            multiples().filter(|(_, steps)| value >= *steps && value.is_multiple_of(*steps)).next_back();
+        let largest = multiples().rfind(|(_, steps)| value >= *steps && value.is_multiple_of(*steps));
         match largest.or_else(|| multiples().next()) {
             Some((name, steps)) => format!("{} {name}", value / steps),
             None => value.to_string(),
