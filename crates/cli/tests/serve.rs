@@ -1,5 +1,6 @@
 //! `darter serve` as a program: what it prints, when it is ready, how it stops, and what it says when it cannot start.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod started;
 

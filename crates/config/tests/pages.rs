@@ -1,4 +1,5 @@
 //! The pages that are made from the records of the keys are the ones in the repository.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use darter_config::reference;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Every sample is right, and a mistake in any place of it is found and named.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use darter_config::{Config, Problems};
 use std::fs;

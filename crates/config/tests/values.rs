@@ -1,4 +1,5 @@
 //! What stands in a file arrives in the server's options.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use darter_config::{Config, FileError, Level, Limits};
 use std::collections::BTreeSet;
