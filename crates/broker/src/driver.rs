@@ -340,9 +340,7 @@ impl Running {
     fn settle(&mut self) {
         loop {
             let mut any = false;
-            if let Some(batch) = self.driver.shard.take_batch(&mut self.changes) {
-                self.driver.store.submit(batch, &mut self.changes);
-            }
+            self.submit();
             while let Some(answer) = self.driver.store.poll() {
                 any = true;
                 match answer {
@@ -362,6 +360,12 @@ impl Running {
         }
     }
 
+    fn submit(&mut self) {
+        if let Some(batch) = self.driver.shard.take_batch(&mut self.changes) {
+            self.driver.store.submit(batch, &mut self.changes);
+        }
+    }
+
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Authenticate { link, connect } => {
@@ -372,7 +376,11 @@ impl Running {
             Effect::Move { link, shard } => self.move_socket(link, shard),
             Effect::Resume { link } => self.resume(link),
             Effect::Close { link, last } => self.close(link, last),
-            Effect::Load { session, from, limit } => self.driver.store.load(session, from, limit),
+            Effect::Load { session, from, limit } => {
+                // The store shall also read what was queued since this turn's batch.
+                self.submit();
+                self.driver.store.load(session, from, limit);
+            }
             Effect::Peer { shard, item } => {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }

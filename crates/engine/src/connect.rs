@@ -215,7 +215,7 @@ impl Shard {
     /// Ends the connection that an existing session has [MQTT-3.1.4-3].
     fn take_over(&mut self, now: u64, slot: u32, clean: bool) {
         let session = &mut self.out.sessions[slot as usize];
-        if !clean && session.will.as_ref().is_some_and(|will| will.delay > 0) {
+        if !clean && session.is_durable() && session.will.as_ref().is_some_and(|will| will.delay > 0) {
             // The session goes on before its will delay has passed [MQTT-3.1.3-9].
             session.will = None;
             let number = session.number;
@@ -360,13 +360,27 @@ impl Shard {
         }
         let mut bytes = Vec::new();
         let connack = ConnAck { session_present: false, reason, properties };
-        if Packet::from(connack).encode(version, &mut bytes).is_ok() {
+        if encode_within(connack, connect, &mut bytes) {
             self.out.reply(id.slot, &bytes, None);
         }
         let client = connect.map(|connect| (&*connect.client_id).into());
         self.out.effects.push_back(Effect::Event(Event::Refused { link: id.slot, client, reason, what }));
         self.close(now, id.slot, Ending::Server { reason, what });
     }
+}
+
+/// Encodes a CONNACK; without its properties when the client takes no packet of that size [MQTT-3.2.2-19].
+fn encode_within(mut connack: ConnAck, connect: Option<&Connect>, bytes: &mut Vec<u8>) -> bool {
+    let version = connect.map_or(Version::V311, |connect| connect.version);
+    let most = connect.and_then(|connect| connect.properties.maximum_packet_size()).unwrap_or(u32::MAX);
+    for _ in 0..2 {
+        bytes.clear();
+        if Packet::from(connack.clone()).encode(version, bytes).is_ok() && bytes.len() <= most as usize {
+            return true;
+        }
+        connack.properties = Properties::default();
+    }
+    false
 }
 
 fn will(will: &darter_codec::Will) -> Will {

@@ -45,7 +45,8 @@ pub enum Effect {
         /// Its last bytes.
         last: Vec<u8>,
     },
-    /// Read rows of a queue and answer with [`Shard::handle_loaded`](crate::Shard::handle_loaded).
+    /// Read rows of a queue and answer with [`Shard::handle_loaded`](crate::Shard::handle_loaded). The changes of
+    /// [`Shard::take_batch`](crate::Shard::take_batch) are handed to the store first, so that it reads them too.
     Load {
         /// The session.
         session: SessionNumber,

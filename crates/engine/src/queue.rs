@@ -100,7 +100,7 @@ impl Shard {
                     queue.ahead = None;
                     if queue.unread < queue.next && !queue.loading {
                         queue.loading = true;
-                        self.loads.insert(session.number, slot);
+                        self.loads.insert(session.number, (slot, queue.next));
                         let load =
                             Effect::Load { session: session.number, from: queue.unread, limit: ROWS_AHEAD };
                         self.out.effects.push_back(load);
@@ -186,7 +186,7 @@ impl Shard {
         if self.handle_departed_rows(now, session, &rows) {
             return;
         }
-        let Some(slot) = self.loads.remove(&session) else { return };
+        let Some((slot, asked)) = self.loads.remove(&session) else { return };
         let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session)
         else {
             return;
@@ -196,7 +196,9 @@ impl Shard {
             return;
         }
         queue.loading = false;
-        queue.unread = through.max(queue.unread);
+        // What joined the queue after the question may not have been looked at.
+        let seen = rows.last().map_or(0, |(sequence, _)| sequence + 1);
+        queue.unread = through.min(asked).max(seen).max(queue.unread);
         if !rows.is_empty() {
             queue.ahead = Some(VecDeque::from(rows).into());
         }

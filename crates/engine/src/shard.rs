@@ -77,8 +77,8 @@ pub struct Shard {
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
     pub(crate) closing: Vec<u32>,
-    /// Slots of the sessions for which the store reads.
-    pub(crate) loads: HashMap<SessionNumber, u32>,
+    /// The sessions for which the store reads: their slots, and the ends of their queues when it was asked.
+    pub(crate) loads: HashMap<SessionNumber, (u32, u64)>,
     pub(crate) serial: u32,
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
