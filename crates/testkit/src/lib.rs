@@ -1,1 +1,20 @@
-//! For tests: a pair of peers in memory, a raw client, and a server fixture on real sockets.
+//! For tests only.
+//!
+//! - [`pair`]: a whole server and its clients in memory, under a clock moved by hand. No socket, no sleep; the network,
+//!   the shards and the store do what the test says, in the order it says.
+//! - [`packets`]: short ways to write packets down.
+//! - [`raw_client`] and [`broker_fixture`]: the same over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that goes wrong shall end at once")]
+
+pub mod broker_fixture;
+mod dice;
+pub mod late_store;
+pub mod packets;
+pub mod pair;
+pub mod raw_client;
+
+pub use broker_fixture::BrokerFixture;
+pub use dice::Dice;
+pub use late_store::{Commits, Kept, LateStore};
+pub use pair::{ClientId, Pair, RawId, Setup};
+pub use raw_client::RawClient;

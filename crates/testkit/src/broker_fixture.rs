@@ -1,0 +1,64 @@
+//! A server on real sockets, for the length of a test.
+
+use darter_broker::{Broker, Options};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// A running server on a port of its own; it stops when this value is dropped.
+#[derive(Debug)]
+pub struct BrokerFixture {
+    broker: Option<Broker>,
+    address: SocketAddr,
+}
+
+impl BrokerFixture {
+    /// A server of `shards` shards with default options, on a port that the system chose.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn new(shards: u8) -> Self {
+        Self::with(shards, |_| {})
+    }
+
+    /// The same with other options.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    #[must_use]
+    pub fn with(shards: u8, change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options {
+            listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
+            optional: Vec::new(),
+            shards: Some(shards),
+            status_interval: Duration::ZERO,
+            ..Options::default()
+        };
+        change(&mut options);
+        let broker = Broker::start(&options).expect("a server that starts");
+        let address = broker.addresses()[0];
+        Self { broker: Some(broker), address }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server.
+    ///
+    /// # Panics
+    /// After [`shutdown`](Self::shutdown).
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        self.broker.as_ref().expect("a running server")
+    }
+
+    /// Stops it and waits until it has stopped.
+    pub fn shutdown(&mut self) {
+        if let Some(broker) = self.broker.take() {
+            broker.shutdown();
+        }
+    }
+}
