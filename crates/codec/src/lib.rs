@@ -7,6 +7,16 @@
 //! One set of types serves all versions of the protocol: the [`Version`] is an argument, and what a version cannot
 //! carry (properties and most reason codes before version 5) is left out on the wire.
 //!
+//! ```
+//! use darter_codec::{PublishView, Scan, Version, frame};
+//!
+//! let input = b"\x30\x05\x00\x01tHi...and the start of the next packet";
+//! let Scan::Complete(frame) = frame::scan(input, 1024)? else { panic!("more bytes are needed") };
+//! let publish = PublishView::decode(Version::V311, frame.first, frame.body)?;
+//! assert_eq!((publish.topic, publish.payload), ("t", &b"Hi"[..]));
+//! # Ok::<(), darter_codec::DecodeError>(())
+//! ```
+//!
 //! Nothing here panics or allocates by a length that was announced but has not been read.
 #![no_std]
 
