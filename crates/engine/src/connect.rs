@@ -129,12 +129,16 @@ impl Shard {
         let opened = self.open_session(now, id, connect, user);
         let connack = self.connack(connect, &opened);
         self.set_up_link(id, connect, opened.session);
-        let mut bytes = Vec::new();
-        if Packet::from(connack).encode(connect.version, &mut bytes).is_err() {
-            return;
-        }
         self.out.counters.connected += 1;
         self.out.counters.connections += 1;
+        let mut bytes = Vec::new();
+        let most = connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
+        let encoded = Packet::from(connack).encode(connect.version, &mut bytes);
+        if encoded.is_err() || bytes.len() > most as usize {
+            let what = "the client takes no packet as large as its CONNACK";
+            self.close(now, id.slot, Ending::Server { reason: ReasonCode::PacketTooLarge, what });
+            return;
+        }
         let session = &self.out.sessions[opened.session as usize];
         self.out.effects.push_back(Effect::Event(Event::Connected {
             link: id.slot,

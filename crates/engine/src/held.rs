@@ -4,23 +4,37 @@ use crate::effect::LinkId;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+/// Everything up to a number, in each shard of a bit mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lane {
+    pub(crate) number: u64,
+    pub(crate) shards: u64,
+}
+
+impl Lane {
+    fn add(&mut self, number: u64, shards: u64) {
+        if shards != 0 {
+            self.shards |= shards;
+            self.number = self.number.max(number);
+        }
+    }
+}
+
 /// A condition: a batch of this shard, and what other shards must have stored of what was sent to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) batch: u64,
-    /// Everything up to this number, in the shards of the two masks.
-    pub(crate) number: u64,
-    /// Shards that route the message to whom they know.
-    pub(crate) routed: u64,
-    /// Shards that hand the message to one session. Their answers wait for no other shard, so that two shards
-    /// never wait for each other.
-    pub(crate) direct: u64,
+    /// What shards that route the message to whom they know must have stored.
+    pub(crate) routed: Lane,
+    /// What shards that hand the message to one session must have stored. Their answers wait for no other shard,
+    /// so that two shards never wait for each other.
+    pub(crate) direct: Lane,
 }
 
 impl Wait {
     /// For a batch of this shard.
     pub(crate) fn batch(batch: u64) -> Self {
-        Self { batch, number: 0, routed: 0, direct: 0 }
+        Self { batch, routed: Lane::default(), direct: Lane::default() }
     }
 
     /// For nothing but its turn.
@@ -30,22 +44,19 @@ impl Wait {
 
     /// Also for the shards in `mask`, up to `number`, on the routed lane.
     pub(crate) fn add_routed(&mut self, number: u64, mask: u64) {
-        self.routed |= mask;
-        self.number = self.number.max(number);
+        self.routed.add(number, mask);
     }
 
     /// Also for one shard, up to `number`, on the direct lane.
     pub(crate) fn add_direct(&mut self, number: u64, shard: u8) {
-        self.direct |= 1 << shard;
-        self.number = self.number.max(number);
+        self.direct.add(number, 1 << shard);
     }
 
     /// Also for everything that `other` waits for.
     pub(crate) fn join(&mut self, other: Self) {
         self.batch = self.batch.max(other.batch);
-        self.number = self.number.max(other.number);
-        self.routed |= other.routed;
-        self.direct |= other.direct;
+        self.routed.add(other.routed.number, other.routed.shards);
+        self.direct.add(other.direct.number, other.direct.shards);
     }
 }
 

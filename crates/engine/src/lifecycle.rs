@@ -12,6 +12,12 @@ use alloc::vec::Vec;
 use darter_codec::record::Change;
 use darter_codec::{Message, ReasonCode};
 
+/// Milliseconds between two looks for expired retained messages, and how many are looked at.
+const SWEEP_INTERVAL: u64 = 1_000;
+const SWEEP_LOOKS: usize = 4_096;
+/// Milliseconds after which a removed retained message is certainly known to every shard.
+const FORGETTING_INTERVAL: u64 = 30_000;
+
 impl Shard {
     /// The session's connection is gone: its will and its expiry begin to count.
     pub(crate) fn detach(&mut self, now: u64, slot: u32, with_will: bool) {
@@ -109,14 +115,30 @@ impl Shard {
     /// When [`handle_timeout`](Self::handle_timeout) should be called next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
-        match (self.wheel.next(), self.timers.next()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let sweep = (!self.retained.is_empty()).then_some(self.next_sweep);
+        [self.wheel.next(), self.timers.next(), sweep].into_iter().flatten().min()
+    }
+
+    /// Looks for expired retained messages, a few at a time [MQTT-3.3.2-5].
+    fn sweep(&mut self, now: u64) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_INTERVAL;
+        let mut expired = Vec::new();
+        self.retained.remove_expired(now, SWEEP_LOOKS, &mut expired);
+        for message in expired {
+            self.out.persist.push(Change::RetainedCleared { topic: message.topic().into() });
+        }
+        if now >= self.next_forgetting {
+            self.next_forgetting = now + FORGETTING_INTERVAL;
+            self.retained.forget_removals();
         }
     }
 
     /// Ends silent connections, publishes delayed wills and ends expired sessions.
     pub fn handle_timeout(&mut self, now: u64) {
+        self.sweep(now);
         let mut due = Vec::new();
         self.wheel.advance(now, &mut due);
         for id in due {

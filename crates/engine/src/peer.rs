@@ -266,10 +266,9 @@ impl Peers {
 
     /// Whether the other shards have stored everything that `wait` waits for.
     pub(crate) fn reached(&self, wait: &Wait) -> bool {
-        let routed =
-            bits(wait.routed).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= wait.number);
-        routed
-            && bits(wait.direct).all(|shard| self.outgoing[usize::from(shard)].stored_direct >= wait.number)
+        let (routed, direct) = (wait.routed, wait.direct);
+        bits(routed.shards).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= routed.number)
+            && bits(direct.shards).all(|shard| self.outgoing[usize::from(shard)].stored_direct >= direct.number)
     }
 
     fn answer(&mut self, shard: u8, wait: Wait, routed: u64, direct: u64) {

@@ -76,6 +76,9 @@ pub struct Shard {
     pub(crate) peers: Peers,
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
+    /// When expired retained messages are looked for, and when old removals of them are forgotten.
+    pub(crate) next_sweep: u64,
+    pub(crate) next_forgetting: u64,
     pub(crate) closing: Vec<u32>,
     /// The sessions for which the store reads: their slots, and the ends of their queues when it was asked.
     pub(crate) loads: HashMap<SessionNumber, (u32, u64)>,
@@ -117,6 +120,8 @@ impl Shard {
             peers: Peers::new(place),
             wheel: Wheel::new(now),
             timers: Timers::default(),
+            next_sweep: 0,
+            next_forgetting: 0,
             closing: Vec::new(),
             loads: HashMap::new(),
             serial: 0,
