@@ -27,7 +27,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(with_default_command(std::env::args_os().collect()));
+    let cli = match Cli::try_parse_from(with_default_command(std::env::args_os().collect())) {
+        Ok(cli) => cli,
+        Err(error) => return command::usage::report(&error),
+    };
     match cli.command.run() {
         Ok(code) => code,
         Err(error) => {

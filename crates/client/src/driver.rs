@@ -4,8 +4,8 @@ use crate::messages::Incoming;
 use crate::requests::{Request, Requests};
 use crate::routes::Routes;
 use crate::{
-    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Observer, Publish, PublishError, Resubscribe,
-    SubAck, Subscribe, UnsubAck, Unsubscribe, backoff, network,
+    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Observer, Properties, Publish, PublishError,
+    ReasonCode, Resubscribe, SubAck, Subscribe, UnsubAck, Unsubscribe, backoff, network,
 };
 use darter_codec::ConnAck;
 use darter_session::client::{Connection, Delivery, End, Event, Status, Token};
@@ -210,7 +210,7 @@ impl Driver {
             }
             Some(Command::Disconnect { disconnect }) => self.leave(disconnect),
             None => {
-                self.leave(Disconnect { reason: crate::ReasonCode::Success, properties: Default::default() })
+                self.leave(Disconnect { reason: ReasonCode::Success, properties: Properties::default() });
             }
         }
         self.requests.send(&mut self.connection);
@@ -266,7 +266,7 @@ impl Driver {
         let filters = self.routes.take_abandoned();
         if !filters.is_empty() {
             let packet_id = darter_codec::PacketId::MIN;
-            let unsubscribe = Unsubscribe { packet_id, properties: Default::default(), filters };
+            let unsubscribe = Unsubscribe { packet_id, properties: Properties::default(), filters };
             self.requests.push(Request::Unsubscribe(unsubscribe, None));
             self.requests.send(&mut self.connection);
         }

@@ -1,0 +1,62 @@
+//! Command lines that cannot be understood.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Prints help where it was asked for, and otherwise what is wrong with the command line.
+pub(crate) fn report(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Nobody is left to tell when standard output is closed.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    match missing_feature(error) {
+        // Nobody is left to tell when standard error is closed.
+        Some(line) => drop(writeln!(io::stderr(), "darter: {line}")),
+        None => drop(error.print()),
+    }
+    ExitCode::FAILURE
+}
+
+/// One line for an option of mosquitto's clients that is not there yet.
+fn missing_feature(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let (_, what) = NOT_YET.iter().find(|(options, _)| options.contains(&option.as_str()))?;
+    Some(format!("{option} is not accepted yet: {what}."))
+}
+
+/// Options by the feature they need.
+const NOT_YET: &[(&[&str], &str)] = &[
+    (
+        &[
+            "--cafile",
+            "--capath",
+            "--cert",
+            "--key",
+            "--keyform",
+            "--ciphers",
+            "--insecure",
+            "--tls-alpn",
+            "--tls-engine",
+            "--tls-engine-kpass-sha1",
+            "--tls-use-os-certs",
+            "--tls-version",
+            "--tls-keylog",
+        ],
+        "connections are without TLS so far",
+    ),
+    (&["--psk", "--psk-identity"], "there is no TLS so far, and pre-shared keys are not planned"),
+    (&["--proxy"], "connect to the server directly"),
+    (&["--unix"], "connect by TCP with -h and -p"),
+    (&["-S"], "name the server with -h"),
+    (&["-o"], "write the options on the command line"),
+    (&["--random-filter"], "every message is printed"),
+    (&["-w", "--watch"], "messages are printed one below the other"),
+    (&["--ws"], "connect by plain TCP"),
+];
