@@ -248,8 +248,10 @@ impl Shard {
         let limits = &self.out.limits;
         let (inflight, alias_maximum) = (limits.inflight, limits.topic_alias_maximum);
         let keep_alive = self.keep_alive(connect);
+        let carried = self.out.sessions[session as usize].incoming.len();
         let Some(link) = self.out.link_mut(id) else { return };
         link.session = session;
+        link.carried = carried;
         link.state = LinkState::Opening;
         // One and a half times the keep alive [MQTT-3.1.2-22].
         link.silence = u32::from(keep_alive) * 1500;

@@ -148,18 +148,18 @@ impl Shard {
     pub(crate) fn add_member(&mut self, key: &Arc<str>, member: Member, wait: &mut Wait) {
         let (id, is_first) = self.groups.join(key, member);
         if is_first && let Ok(Some(shared)) = SharedFilter::parse(key) {
-            let node = self.tree.add_group(shared.filter, id);
-            self.peers.interest_changed(&self.tree, node, Some(QoS::ExactlyOnce), None, wait);
+            let before = self.interest(shared.filter);
+            self.tree.add_group(shared.filter, id);
+            self.interest_changed(shared.filter, before, wait);
         }
     }
 
     pub(crate) fn remove_member(&mut self, key: &str, number: SessionNumber, wait: &mut Wait) {
         let Some(id) = self.groups.leave(key, number) else { return };
-        if let Ok(Some(shared)) = SharedFilter::parse(key)
-            && let Some(node) = self.tree.find(shared.filter)
-        {
-            self.peers.interest_changed(&self.tree, node, None, Some(QoS::ExactlyOnce), wait);
+        if let Ok(Some(shared)) = SharedFilter::parse(key) {
+            let before = self.interest(shared.filter);
             self.tree.remove_group(shared.filter, id);
+            self.interest_changed(shared.filter, before, wait);
         }
     }
 

@@ -137,6 +137,7 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            lossless: false,
             body,
             message: None,
         };
@@ -198,6 +199,7 @@ impl Shard {
         let link = &self.out.links[slot as usize];
         let unreleased =
             self.out.sessions.get(link.session as usize).map_or(0, |session| session.incoming.len());
+        let unreleased = unreleased.saturating_sub(link.carried);
         if link.is_v5()
             && unreleased + usize::from(link.unanswered) >= usize::from(self.out.limits.receive_maximum)
         {
@@ -256,6 +258,8 @@ impl Shard {
         let session_slot = self.out.links[slot as usize].session;
         let Some(session) = self.out.sessions.get_mut(session_slot as usize) else { return };
         let known = session.incoming.release(ack.packet_id);
+        let link = &mut self.out.links[slot as usize];
+        link.carried = link.carried.min(session.incoming.len());
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         let durable = (known && session.is_durable()).then_some(session.number);
         let wait = durable.map(|session| {

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) sent_most: u16,
     /// QoS 1 publications received whose acknowledgement waits.
     pub(crate) unanswered: u16,
+    /// QoS 2 identifiers that came on earlier connections: they do not count for the Receive Maximum of this one.
+    pub(crate) carried: usize,
     /// Milliseconds without a packet after which the connection is closed; 0 is never.
     pub(crate) silence: u32,
     pub(crate) last_seen: u64,
@@ -86,6 +88,7 @@ impl Link {
             sent: 0,
             sent_most: 0,
             unanswered: 0,
+            carried: 0,
             silence: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
             last_seen: now,
             packet_most: u32::MAX,

@@ -56,6 +56,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
+    /// A slow reader must not lose it: whoever sends it looks for room first.
+    pub(crate) lossless: bool,
     /// The payload as shared bytes, made when the first receiver needs it.
     pub(crate) body: Option<Bytes>,
     /// The message as it is stored, made when the first queue needs it.
@@ -74,6 +76,7 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
+            lossless: false,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
             message: Some(message.clone()),
         }
@@ -94,7 +97,7 @@ impl<'a> Routed<'a> {
             .clone()
     }
 
-    fn shared_body(&mut self) -> Option<Bytes> {
+    pub(crate) fn shared_body(&mut self) -> Option<Bytes> {
         if self.payload.len() < SHARED_FROM {
             return None;
         }
@@ -249,9 +252,10 @@ impl Outbox {
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
+        let full = link.overflow.is_some() || link.output.len() >= self.limits.output_bytes;
         if size(link.version, routed, &copy, now) > link.packet_most as usize {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
-        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes {
+        } else if full && !routed.lossless {
             self.overflow(now, routed, slot, &copy);
         } else {
             self.send(now, routed, slot, &copy, routed.wait);

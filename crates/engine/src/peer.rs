@@ -1,19 +1,18 @@
 //! What shards of one server tell each other.
 
 use crate::effect::Effect;
+use crate::forward::{Frames, Note};
 use crate::groups::Member;
 use crate::held::Wait;
 use crate::link::NONE;
 use crate::outbox::Routed;
 use crate::shard::{Place, Shard};
-use crate::topics::{FilterId, SubscriptionTree};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use darter_codec::record::SessionNumber;
 use darter_codec::{Message, QoS};
-use hashbrown::HashMap;
 
 /// An item on its way from one shard to another. Items between two shards keep their order.
 #[derive(Debug, Clone)]
@@ -21,7 +20,7 @@ pub enum PeerItem {
     /// Publications to route to everybody who subscribes on the receiving shard.
     Routed {
         /// The publications, in order.
-        batch: Vec<Publication>,
+        batch: Frames,
     },
     /// A publication for one session, chosen by the owner of a shared subscription.
     Direct {
@@ -86,16 +85,6 @@ pub enum PeerItem {
     },
 }
 
-/// A publication on its way to another shard.
-#[derive(Debug, Clone)]
-pub struct Publication {
-    message: Message,
-    /// To be answered when it is not 0.
-    number: u64,
-    /// Not 0: it changes the retained message, and this decides which of two changes is newer.
-    stamp: u64,
-}
-
 /// The receiver of a publication that the owner of a shared subscription chose.
 #[derive(Debug, Clone)]
 pub struct DirectTo {
@@ -124,15 +113,13 @@ pub(crate) struct Peers {
     number: u64,
     /// Largest stamp of a retained message seen.
     stamp: u64,
-    /// For each filter with local subscribers: how many, and how many with QoS 1 or 2.
-    interest: HashMap<FilterId, (u32, u32)>,
     answers: VecDeque<Answer>,
     unsent: bool,
 }
 
 #[derive(Debug, Default)]
 struct Outgoing {
-    batch: Vec<Publication>,
+    batch: Frames,
     items: Vec<PeerItem>,
     /// What that shard has stored.
     stored_routed: u64,
@@ -157,7 +144,6 @@ impl Peers {
             outgoing: (0..place.shards).map(|_| Outgoing::default()).collect(),
             number: 0,
             stamp: 0,
-            interest: HashMap::new(),
             answers: VecDeque::new(),
             unsent: false,
         }
@@ -187,11 +173,10 @@ impl Peers {
         if waits_for != 0 {
             self.number += 1;
         }
-        let message = routed.stored();
         for shard in bits(targets) {
             let number = if waits_for & (1 << shard) == 0 { 0 } else { self.number };
-            let publication = Publication { message: message.clone(), number, stamp: stamp.unwrap_or(0) };
-            self.outgoing[usize::from(shard)].batch.push(publication);
+            let note = Note { number, stamp: stamp.unwrap_or(0) };
+            self.outgoing[usize::from(shard)].batch.push(routed, note);
         }
         self.unsent = true;
         Forwarded { any: any & self.others != 0, number: self.number, waits_for }
@@ -225,42 +210,13 @@ impl Peers {
         }
     }
 
-    /// A local subscription to a filter was made, changed or is about to go: tells the others when that changes what they
-    /// must send here. `wait` then waits until they know.
-    pub(crate) fn interest_changed(
-        &mut self,
-        tree: &SubscriptionTree,
-        filter: FilterId,
-        added: Option<QoS>,
-        removed: Option<QoS>,
-        wait: &mut Wait,
-    ) {
-        if self.others == 0 {
-            return;
-        }
-        let counts = self.interest.entry(filter).or_default();
-        let before = (counts.0 > 0, counts.1 > 0);
-        if let Some(qos) = added {
-            counts.0 += 1;
-            counts.1 += u32::from(qos != QoS::AtMostOnce);
-        }
-        if let Some(qos) = removed {
-            counts.0 = counts.0.saturating_sub(1);
-            counts.1 = counts.1.saturating_sub(u32::from(qos != QoS::AtMostOnce));
-        }
-        let (any, persistent) = (counts.0 > 0, counts.1 > 0);
-        if !any {
-            self.interest.remove(&filter);
-        }
-        if before == (any, persistent) {
-            return;
-        }
-        let text = tree.filter_text(filter);
+    /// Tells the other shards what they must send here; `wait` then waits until they know.
+    fn announce(&mut self, filter: &str, (any, persistent): (bool, bool), wait: &mut Wait) {
         self.number += 1;
         let number = self.number;
         wait.add_routed(number, self.others);
         for shard in bits(self.others) {
-            self.send(shard, PeerItem::Interest { filter: text.clone(), any, persistent, number });
+            self.send(shard, PeerItem::Interest { filter: filter.into(), any, persistent, number });
         }
     }
 
@@ -268,7 +224,8 @@ impl Peers {
     pub(crate) fn reached(&self, wait: &Wait) -> bool {
         let (routed, direct) = (wait.routed, wait.direct);
         bits(routed.shards).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= routed.number)
-            && bits(direct.shards).all(|shard| self.outgoing[usize::from(shard)].stored_direct >= direct.number)
+            && bits(direct.shards)
+                .all(|shard| self.outgoing[usize::from(shard)].stored_direct >= direct.number)
     }
 
     fn answer(&mut self, shard: u8, wait: Wait, routed: u64, direct: u64) {
@@ -365,17 +322,32 @@ impl Shard {
         }
     }
 
-    fn handle_routed(&mut self, now: u64, from: u8, batch: &[Publication]) {
-        for publication in batch {
-            let mut routed = Routed::from_message(&publication.message);
-            if publication.stamp > 0 {
-                self.peers.stamp = self.peers.stamp.max(publication.stamp);
-                self.set_retained(&mut routed, publication.stamp);
+    /// What this shard wants of a filter from the others; nothing when there are none.
+    pub(crate) fn interest(&self, filter: &str) -> (bool, bool) {
+        if self.peers.others == 0 {
+            return (false, false);
+        }
+        self.tree.find(filter).map_or((false, false), |id| self.tree.interest(id))
+    }
+
+    /// Tells the others when what this shard wants of a filter is not what it was before a change.
+    pub(crate) fn interest_changed(&mut self, filter: &str, before: (bool, bool), wait: &mut Wait) {
+        let after = self.interest(filter);
+        if after != before {
+            self.peers.announce(filter, after, wait);
+        }
+    }
+
+    fn handle_routed(&mut self, now: u64, from: u8, batch: &Frames) {
+        for (mut routed, note) in batch.iter() {
+            if note.stamp > 0 {
+                self.peers.stamp = self.peers.stamp.max(note.stamp);
+                self.set_retained(&mut routed, note.stamp);
             }
             let mut wait = self.route_local(now, &mut routed);
-            if publication.number > 0 {
+            if note.number > 0 {
                 wait.join(self.out.this_batch());
-                self.peers.answer(from, wait, publication.number, 0);
+                self.peers.answer(from, wait, note.number, 0);
             }
         }
     }

@@ -71,7 +71,7 @@ impl Shard {
         if message.expires_at().is_some_and(|at| at <= now) {
             return;
         }
-        let mut routed = Routed::from_message(message);
+        let mut routed = Routed { lossless: true, ..Routed::from_message(message) };
         let identifier = [scan.identifier];
         let identifiers = if scan.identifier == 0 { &[][..] } else { &identifier[..] };
         let qos: QoS = scan.options.qos.min(message.qos());

@@ -5,6 +5,7 @@ use crate::incoming::violation;
 use crate::session::Scan;
 use crate::shard::{Fault, Shard};
 use crate::topics::{ScanCursor, Subscriber};
+use alloc::string::String;
 use alloc::vec::Vec;
 use darter_codec::record::Change;
 use darter_codec::topic::{self, SharedFilter};
@@ -92,18 +93,13 @@ impl Shard {
         identifier: u32,
         wait: &mut Wait,
     ) -> bool {
+        let before = self.interest(filter);
         let (id, replaced) = self.tree.insert(filter, Subscriber::new(session, options, identifier));
         if replaced.is_none() {
             self.out.sessions[session as usize].filters.insert(id);
             self.out.counters.subscriptions += 1;
         }
-        self.peers.interest_changed(
-            &self.tree,
-            id,
-            Some(options.qos),
-            replaced.map(|old| old.options().qos),
-            wait,
-        );
+        self.interest_changed(filter, before, wait);
         replaced.is_none()
     }
 
@@ -153,9 +149,13 @@ impl Shard {
 
     /// Takes a session's subscription out of the tree.
     pub(crate) fn remove_subscriber(&mut self, session: u32, id: crate::topics::FilterId, wait: &mut Wait) {
-        let qos = self.tree.subscriber(id, session).map(|subscriber| subscriber.options().qos);
-        self.peers.interest_changed(&self.tree, id, None, qos, wait);
+        let shared = self.place.shards > 1;
+        let filter = if shared { self.tree.filter_text(id) } else { String::new() };
+        let before = self.interest(&filter);
         self.tree.remove_by_id(id, session);
+        if shared {
+            self.interest_changed(&filter, before, wait);
+        }
         self.out.counters.subscriptions -= 1;
     }
 

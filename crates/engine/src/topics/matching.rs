@@ -129,7 +129,7 @@ impl SubscriptionTree {
         if !matches!(content.subscribers, Subscribers::None) {
             out.nodes.push(id);
         }
-        if let Some(extra) = self.extras.get(content.extra as usize) {
+        if let Some(extra) = self.extras.get(content.extra) {
             out.any |= extra.any;
             out.persistent |= extra.persistent;
             out.groups.extend_from_slice(&extra.groups);

@@ -7,6 +7,7 @@
 //! clients. Neither checks the syntax of topic names and filters; the codec does that before they arrive here.
 
 mod arena;
+mod extras;
 mod hash;
 mod levels;
 mod literals;

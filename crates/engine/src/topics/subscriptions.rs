@@ -1,12 +1,12 @@
 //! All topic filters of a shard, with the subscribers, shared groups and remote interest of each.
 
+use super::extras::{Extra, Extras};
 use super::literals::Literals;
-use super::number;
 use super::subscribers::{Lists, Subscriber, Subscribers};
 use super::wildcards::Wildcards;
 use alloc::string::String;
 use alloc::vec::Vec;
-use slab::Slab;
+use darter_codec::QoS;
 
 /// No node, or nothing out of line.
 pub(super) const NONE: u32 = u32::MAX;
@@ -27,7 +27,7 @@ pub struct SubscriptionTree {
     pub(super) literals: Literals,
     pub(super) wildcards: Wildcards,
     lists: Lists,
-    pub(super) extras: Slab<Extra>,
+    pub(super) extras: Extras,
     subscriptions: usize,
 }
 
@@ -39,16 +39,6 @@ pub(super) struct Content {
     pub(super) extra: u32,
 }
 
-/// What few filters have.
-#[derive(Debug, Default)]
-pub(super) struct Extra {
-    /// Shards with any subscription to the filter, by bit.
-    pub(super) any: u64,
-    /// Shards that store messages for a subscription to the filter, by bit.
-    pub(super) persistent: u64,
-    pub(super) groups: Vec<u32>,
-}
-
 impl SubscriptionTree {
     /// An empty tree; `seed` is secret, so that clients cannot choose filters that collide.
     #[must_use]
@@ -57,7 +47,7 @@ impl SubscriptionTree {
             literals: Literals::new(seed),
             wildcards: Wildcards::new(seed ^ 2),
             lists: Lists::new(seed ^ 4),
-            extras: Slab::new(),
+            extras: Extras::default(),
             subscriptions: 0,
         }
     }
@@ -140,21 +130,21 @@ impl SubscriptionTree {
         let Some(id) = (if wanted { Some(self.find_or_add(filter)) } else { self.find(filter) }) else {
             return;
         };
-        if let Some(extra) = self.extra(id, wanted) {
+        self.change_extra(id, |extra| {
             extra.any = if any { extra.any | bit } else { extra.any & !bit };
             extra.persistent = if persistent { extra.persistent | bit } else { extra.persistent & !bit };
-        }
+        });
         self.prune(id);
     }
 
     /// Adds a shared group (section 4.8.2), by the caller's number for it, to a filter (without `$share/group/`).
     pub fn add_group(&mut self, filter: &str, group: u32) -> FilterId {
         let id = self.find_or_add(filter);
-        if let Some(extra) = self.extra(id, true)
-            && !extra.groups.contains(&group)
-        {
-            extra.groups.push(group);
-        }
+        self.change_extra(id, |extra| {
+            if !extra.groups.contains(&group) {
+                extra.groups.push(group);
+            }
+        });
         id
     }
 
@@ -166,11 +156,17 @@ impl SubscriptionTree {
     /// Takes a shared group from a filter; false if it was not there. The identifier is invalid afterwards if
     /// nothing else is stored for the filter.
     pub fn remove_group_by_id(&mut self, filter: FilterId, group: u32) -> bool {
-        let Some(extra) = self.extra(filter, false) else { return false };
-        let Some(position) = extra.groups.iter().position(|&other| other == group) else { return false };
-        extra.groups.swap_remove(position);
-        self.prune(filter);
-        true
+        let mut found = false;
+        self.change_extra(filter, |extra| {
+            if let Some(position) = extra.groups.iter().position(|&other| other == group) {
+                extra.groups.swap_remove(position);
+                found = true;
+            }
+        });
+        if found {
+            self.prune(filter);
+        }
+        found
     }
 
     #[inline]
@@ -189,22 +185,26 @@ impl SubscriptionTree {
         }
     }
 
-    /// What the filter has out of line, made if it is `wanted`.
-    fn extra(&mut self, id: FilterId, wanted: bool) -> Option<&mut Extra> {
-        let content = content_mut(&mut self.literals, &mut self.wildcards, id)?;
-        if content.extra == NONE && wanted {
-            content.extra = number(self.extras.insert(Extra::default()));
+    /// Changes what the filter has out of line.
+    fn change_extra(&mut self, id: FilterId, change: impl FnOnce(&mut Extra)) {
+        if let Some(content) = content_mut(&mut self.literals, &mut self.wildcards, id) {
+            content.extra = self.extras.change(content.extra, change);
         }
-        self.extras.get_mut(content.extra as usize)
+    }
+
+    /// What this shard wants of a filter from the others: any message, and any of QoS 1 or 2.
+    #[must_use]
+    pub fn interest(&self, id: FilterId) -> (bool, bool) {
+        let grouped = self.content(id).and_then(|content| self.extras.get(content.extra));
+        if grouped.is_some_and(|extra| !extra.groups.is_empty()) {
+            return (true, true);
+        }
+        let subscribers = self.subscribers(id);
+        (!subscribers.is_empty(), subscribers.iter().any(|one| one.options().qos != QoS::AtMostOnce))
     }
 
     /// Removes a filter unless anything is stored for it.
     fn prune(&mut self, id: FilterId) {
-        let Some(content) = content_mut(&mut self.literals, &mut self.wildcards, id) else { return };
-        if self.extras.get(content.extra as usize).is_some_and(Extra::is_empty) {
-            self.extras.remove(content.extra as usize);
-            content.extra = NONE;
-        }
         match id.wildcard() {
             Some(node) => self.wildcards.prune(node),
             None => self.literals.prune(id.0),
@@ -242,12 +242,6 @@ impl Content {
 
     pub(super) fn is_empty(&self) -> bool {
         self.extra == NONE && matches!(self.subscribers, Subscribers::None)
-    }
-}
-
-impl Extra {
-    fn is_empty(&self) -> bool {
-        self.any == 0 && self.persistent == 0 && self.groups.is_empty()
     }
 }
 
