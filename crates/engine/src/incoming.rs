@@ -137,7 +137,6 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
-            lossless: false,
             body,
             message: None,
         };

@@ -56,8 +56,6 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
-    /// A slow reader must not lose it: whoever sends it looks for room first.
-    pub(crate) lossless: bool,
     /// The payload as shared bytes, made when the first receiver needs it.
     pub(crate) body: Option<Bytes>,
     /// The message as it is stored, made when the first queue needs it.
@@ -76,7 +74,6 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
-            lossless: false,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
             message: Some(message.clone()),
         }
@@ -185,6 +182,26 @@ impl Outbox {
         self.send(now, routed, to.session, &Variant { packet_id: Some(packet_id), ..copy }, wait);
     }
 
+    /// Hands a retained message to a new subscriber. A slow reader does not lose it: the caller has looked for room.
+    pub(crate) fn deliver_retained(&mut self, now: u64, message: &Message, to: Delivery<'_>) {
+        let mut routed = Routed::from_message(message);
+        let Some(session) = self.sessions.get(to.session as usize).filter(|session| session.attached) else {
+            return;
+        };
+        if to.qos != QoS::AtMostOnce {
+            self.deliver(now, &mut routed, to);
+            return;
+        }
+        let Some(link) = self.links.get(session.link as usize) else { return };
+        let identifiers = to.identifiers;
+        let copy = Variant { qos: to.qos, retain: to.retain, dup: false, packet_id: None, identifiers };
+        if size(link.version, &routed, &copy, now) > link.packet_most as usize {
+            self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
+        } else {
+            self.send(now, &mut routed, to.session, &copy, None);
+        }
+    }
+
     /// Sends a message that was read from the queue; `resend` when it was sent on an earlier connection.
     pub(crate) fn send_row(
         &mut self,
@@ -252,10 +269,9 @@ impl Outbox {
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
-        let full = link.overflow.is_some() || link.output.len() >= self.limits.output_bytes;
         if size(link.version, routed, &copy, now) > link.packet_most as usize {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
-        } else if full && !routed.lossless {
+        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes {
             self.overflow(now, routed, slot, &copy);
         } else {
             self.send(now, routed, slot, &copy, routed.wait);

@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::event::DropReason;
 use crate::link::NONE;
-use crate::outbox::{Delivery, Routed};
+use crate::outbox::Delivery;
 use crate::session::{Scan, Session};
 use crate::shard::Shard;
 use alloc::collections::VecDeque;
@@ -71,16 +71,12 @@ impl Shard {
         if message.expires_at().is_some_and(|at| at <= now) {
             return;
         }
-        let mut routed = Routed { lossless: true, ..Routed::from_message(message) };
         let identifier = [scan.identifier];
         let identifiers = if scan.identifier == 0 { &[][..] } else { &identifier[..] };
         let qos: QoS = scan.options.qos.min(message.qos());
         self.out.templates.clear();
-        self.out.deliver(
-            now,
-            &mut routed,
-            Delivery { session: slot, qos, retain: true, identifiers, group: None },
-        );
+        let to = Delivery { session: slot, qos, retain: true, identifiers, group: None };
+        self.out.deliver_retained(now, message, to);
     }
 
     fn pump_queue(&mut self, now: u64, slot: u32) {
