@@ -136,7 +136,8 @@ battery! {
 
 #[test]
 fn the_server_may_shorten_a_session() {
-    let mut pair = darter_testkit::Pair::new(1).limited(|limits| limits.session_expiry = 60);
+    let mut pair = darter_testkit::Pair::new(1);
+    pair.limit(|limits| limits.session_expiry = 60);
     let (a, connack) = pair.connect(resume("a", 3600));
     assert_eq!(connack.properties.session_expiry_interval(), Some(60));
     pair.lose(a);

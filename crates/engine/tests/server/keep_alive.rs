@@ -60,7 +60,8 @@ battery! {
 
 #[test]
 fn the_server_may_ask_for_a_shorter_keep_alive() {
-    let mut pair = darter_testkit::Pair::new(1).limited(|limits| limits.keep_alive = Some(20));
+    let mut pair = darter_testkit::Pair::new(1);
+    pair.limit(|limits| limits.keep_alive = Some(20));
     for keep_alive in [0, 21, 3600] {
         let (a, connack) = pair.connect(Connect { keep_alive, ..connect("a") });
         assert_eq!(connack.properties.server_keep_alive(), Some(20));

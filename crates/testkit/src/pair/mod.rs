@@ -94,16 +94,14 @@ impl Pair {
         pair
     }
 
-    /// The same server with other limits. Only before anybody has connected.
+    /// Changes the server's limits, before anybody has connected.
     ///
     /// # Panics
     /// When somebody has.
-    #[must_use]
-    pub fn limited(mut self, limits: impl FnOnce(&mut Limits)) -> Self {
+    pub fn limit(&mut self, limits: impl FnOnce(&mut Limits)) {
         assert!(self.wires.is_empty(), "limits are set before anybody connects");
         limits(&mut self.setup.limits);
         self.build();
-        self
     }
 
     /// Who is let in; everybody otherwise.
