@@ -13,7 +13,7 @@ use crate::property::{Properties, RETAIN_AVAILABLE};
 use crate::received::{self, Ack, Codes, ConnAck, Packet};
 
 /// How long an answer may take. Long, so that a busy machine is not taken for a broken server.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a test knows: where the server is, which version to speak, and names nobody else uses.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Context {
     pub address: SocketAddr,
     /// The version to speak.
     pub version: Version,
+    patience: Duration,
     unique: String,
     counter: AtomicU32,
     kept: Mutex<Vec<String>>,
@@ -29,11 +30,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context whose client identifiers and topic names begin with `unique` (at most 12 letters and digits).
-    pub fn new(address: SocketAddr, version: Version, unique: String) -> Self {
+    /// A context whose client identifiers and topic names begin with `unique` (at most 12 letters and digits), and which
+    /// waits for an answer as long as `patience`.
+    pub fn new(address: SocketAddr, version: Version, unique: String, patience: Duration) -> Self {
         Self {
             address,
             version,
+            patience,
             unique,
             counter: AtomicU32::new(0),
             kept: Mutex::default(),
@@ -159,6 +162,7 @@ pub enum Event {
 pub struct Client {
     stream: TcpStream,
     version: Version,
+    patience: Duration,
     buffer: Vec<u8>,
     stash: VecDeque<Packet>,
     sent: String,
@@ -171,7 +175,7 @@ pub struct Client {
 
 impl Client {
     fn open(context: &Context) -> Outcome<Self> {
-        let stream = match TcpStream::connect_timeout(&context.address, PATIENCE) {
+        let stream = match TcpStream::connect_timeout(&context.address, context.patience) {
             Ok(stream) => stream,
             Err(error) => fail!("no TCP connection to {}: {error}", context.address),
         };
@@ -179,6 +183,7 @@ impl Client {
         Ok(Self {
             stream,
             version: context.version,
+            patience: context.patience,
             buffer: Vec::new(),
             stash: VecDeque::new(),
             sent: "nothing".into(),
@@ -238,9 +243,9 @@ impl Client {
 
     /// The next event, stashed packets first.
     pub fn event(&mut self) -> Outcome<Event> {
-        match self.event_within(PATIENCE)? {
+        match self.event_within(self.patience)? {
             Some(event) => Ok(event),
-            None => self.wrong("an answer", "nothing within 8 s"),
+            None => self.wrong("an answer", "nothing in time"),
         }
     }
 
@@ -255,7 +260,7 @@ impl Client {
     /// The next packet as its first byte and what follows the remaining length, whatever it is; `None` when the
     /// connection ended instead.
     pub fn event_raw(&mut self) -> Outcome<Option<(u8, Vec<u8>)>> {
-        drop(self.stream.set_read_timeout(Some(PATIENCE)));
+        drop(self.stream.set_read_timeout(Some(self.patience)));
         loop {
             match received::extent(&self.buffer) {
                 Ok(Some((header, total))) => {
@@ -308,7 +313,7 @@ impl Client {
             match self.event()? {
                 Event::Closed => return Ok(reason),
                 Event::Packet(Packet::Disconnect(disconnect)) if reason.is_none() => {
-                    reason = Some(disconnect)
+                    reason = Some(disconnect);
                 }
                 other => return self.wrong("the server to end the connection", &format!("{other:?}")),
             }
@@ -318,14 +323,14 @@ impl Client {
     /// Waits for a packet that `wanted` takes; PUBLISH and PUBREL packets that come before it are kept for later.
     fn wait_for<T>(&mut self, what: &str, wanted: impl Fn(&Packet) -> Option<T>) -> Outcome<T> {
         loop {
-            match self.read_for(PATIENCE)? {
+            match self.read_for(self.patience)? {
                 Some(Event::Packet(packet)) => match wanted(&packet) {
                     Some(found) => return Ok(found),
                     None if is_delivery(&packet) => self.stash.push_back(packet),
                     None => return self.wrong(what, &format!("{packet:?}")),
                 },
                 Some(Event::Closed) => return self.wrong(what, "the end of the connection"),
-                None => return self.wrong(what, "nothing within 8 s"),
+                None => return self.wrong(what, "nothing in time"),
             }
         }
     }
@@ -493,7 +498,7 @@ impl Client {
     /// Ends the connection without DISCONNECT and waits until the server has closed its side.
     pub fn cut(mut self) -> Outcome {
         drop(self.stream.shutdown(Shutdown::Write));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         while Instant::now() < deadline {
             match self.read_for(Duration::from_millis(500))? {
                 Some(Event::Closed) => return Ok(()),

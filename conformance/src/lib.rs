@@ -16,3 +16,4 @@ pub mod property;
 pub mod received;
 pub mod runner;
 pub mod score;
+pub mod server;

@@ -10,16 +10,20 @@ use darter_conformance::manifest::Manifest;
 use darter_conformance::packet::Version;
 use darter_conformance::runner::{self, Plan, Report};
 use darter_conformance::score::{self, Score};
+use darter_conformance::server::Server;
 
-/// Runs the conformance suite against an MQTT server.
+/// Runs the conformance suite against an MQTT server: the one at --host and --port, or a Darter started for the run
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Host name or address of the server
-    #[arg(long, default_value = "127.0.0.1")]
-    host: String,
-    /// Port of the server
-    #[arg(long, default_value_t = 1883)]
-    port: u16,
+    /// Host name or address of the server [default: 127.0.0.1 when --port is given]
+    #[arg(long)]
+    host: Option<String>,
+    /// Port of the server [default: 1883 when --host is given]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Start this darter binary for the run [default: the one beside this program]
+    #[arg(long, conflicts_with_all = ["host", "port"])]
+    start: Option<PathBuf>,
     /// Version to speak, 3.1.1 or 5; both when left out
     #[arg(long, value_parser = version)]
     version: Option<Version>,
@@ -44,10 +48,7 @@ fn main() -> ExitCode {
 
 /// Runs the suite; true when nothing failed.
 fn execute(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
-    let address: SocketAddr = (arguments.host.as_str(), arguments.port)
-        .to_socket_addrs()?
-        .next()
-        .ok_or("the host has no address")?;
+    let (address, _server) = target(arguments)?;
     let versions = arguments.version.map_or_else(|| Version::ALL.to_vec(), |version| vec![version]);
     let plan = Plan { address, versions, filter: arguments.filter.clone() };
     let reports = runner::run(&plan, |report| drop(print(report)));
@@ -66,6 +67,20 @@ fn execute(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         std::fs::write(path, json(&reports, &scores)?)?;
     }
     Ok(reports.iter().all(|report| report.word() != "FAIL"))
+}
+
+/// The address to test, and the server behind it if it was started for this run.
+fn target(arguments: &Arguments) -> Result<(SocketAddr, Option<Server>), Box<dyn std::error::Error>> {
+    if arguments.host.is_none() && arguments.port.is_none() {
+        let beside = || std::env::current_exe().map(|own| own.with_file_name("darter"));
+        let binary = arguments.start.clone().map_or_else(beside, Ok)?;
+        let server = Server::start(&binary)?;
+        return Ok((server.address(), Some(server)));
+    }
+    let host = arguments.host.as_deref().unwrap_or("127.0.0.1");
+    let address =
+        (host, arguments.port.unwrap_or(1883)).to_socket_addrs()?.next().ok_or("the host has no address")?;
+    Ok((address, None))
 }
 
 fn print(report: &Report) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chapter::{self, Test};
-use crate::client::Context;
+use crate::client::{Context, PATIENCE};
 use crate::outcome::{Failure, Outcome};
 use crate::packet::Version;
 
@@ -46,7 +46,7 @@ pub fn run(plan: &Plan, each: impl Fn(&Report) + Sync) -> Vec<Report> {
         for _ in 0..THREADS.min(jobs.len()) {
             scope.spawn(|| {
                 while let Some((version, test)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let report = run_one(plan.address, *version, test);
+                    let report = run_one(plan.address, *version, test, PATIENCE);
                     each(&report);
                     if let Ok(mut reports) = reports.lock() {
                         reports.push(report);
@@ -62,9 +62,9 @@ pub fn run(plan: &Plan, each: impl Fn(&Report) + Sync) -> Vec<Report> {
     reports
 }
 
-/// Runs one test and removes what it left on the server.
-pub fn run_one(address: SocketAddr, version: Version, test: &'static Test) -> Report {
-    let context = Context::new(address, version, unique());
+/// Runs one test, which waits for answers as long as `patience`, and removes what it left on the server.
+pub fn run_one(address: SocketAddr, version: Version, test: &'static Test, patience: Duration) -> Report {
+    let context = Context::new(address, version, unique(), patience);
     let start = Instant::now();
     let outcome = (test.run)(&context);
     let took = start.elapsed();

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod alias;
+mod capability;
 mod connack;
 mod connect;
 mod credentials;
@@ -68,6 +69,7 @@ pub fn all() -> impl Iterator<Item = &'static Test> {
         subscribe::TESTS,
         unsubscribe::TESTS,
         session::TESTS,
+        capability::TESTS,
         topic::TESTS,
         shared::TESTS,
         disconnect::TESTS,

@@ -24,13 +24,13 @@ super::tests! {
     the_message_expiry_is_reduced_by_the_time_waited: v311 [] v5 ["3.3.2-6"];
 }
 
-fn arrives_unaltered(context: &Context, properties: Properties) -> Outcome {
+fn arrives_unaltered(context: &Context, properties: &Properties) -> Outcome {
     let topic = context.topic("property");
     let mut subscriber = context.client()?;
     subscriber.subscribe(&topic, 1)?;
     context.client()?.publish(&Publish::new(&topic, "x").qos(1, 1).with(properties.clone()))?;
     let got = subscriber.take_text("x")?.properties;
-    check!(sorted(&got) == sorted(&properties), "sent properties {properties:?}; got {got:?}");
+    check!(sorted(&got) == sorted(properties), "sent properties {properties:?}; got {got:?}");
     Ok(())
 }
 
@@ -42,25 +42,25 @@ fn sorted(properties: &Properties) -> Properties {
 }
 
 fn the_payload_format_is_passed_on(context: &Context) -> Outcome {
-    arrives_unaltered(context, Properties::none().byte(PAYLOAD_FORMAT, 1))
+    arrives_unaltered(context, &Properties::none().byte(PAYLOAD_FORMAT, 1))
 }
 
 fn the_response_topic_is_passed_on(context: &Context) -> Outcome {
-    arrives_unaltered(context, Properties::none().bytes(RESPONSE_TOPIC, "conformance/answer/\u{fc}"))
+    arrives_unaltered(context, &Properties::none().bytes(RESPONSE_TOPIC, "conformance/answer/\u{fc}"))
 }
 
 fn the_correlation_data_is_passed_on(context: &Context) -> Outcome {
-    arrives_unaltered(context, Properties::none().bytes(CORRELATION_DATA, [0, 1, 0xff, 0xfe]))
+    arrives_unaltered(context, &Properties::none().bytes(CORRELATION_DATA, [0, 1, 0xff, 0xfe]))
 }
 
 fn the_content_type_is_passed_on(context: &Context) -> Outcome {
-    arrives_unaltered(context, Properties::none().bytes(CONTENT_TYPE, "text/plain; charset=utf-8"))
+    arrives_unaltered(context, &Properties::none().bytes(CONTENT_TYPE, "text/plain; charset=utf-8"))
 }
 
 fn user_properties_are_passed_on_in_order(context: &Context) -> Outcome {
     let properties =
         Properties::none().user("b", "1").user("a", "2").user("b", "1").user("", "").user("a", "1");
-    arrives_unaltered(context, properties)
+    arrives_unaltered(context, &properties)
 }
 
 fn everything() -> Properties {
