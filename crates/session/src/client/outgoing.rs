@@ -54,7 +54,9 @@ impl Outgoing {
     /// A network connection with a session stands: everything unacknowledged is to be repeated in its order
     /// [MQTT-4.4.0-1] [MQTT-4.6.0-1].
     pub(super) fn opened(&mut self, quota: u16) {
-        self.quota = quota;
+        // Messages between PUBREC and PUBCOMP take up their place on the new network connection as well.
+        let half_done = self.window.iter().filter(|(_, phase, _)| *phase == Phase::Pubcomp).count();
+        self.quota = quota.saturating_sub(u16::try_from(half_done).unwrap_or(u16::MAX));
         self.quota_maximum = quota;
         self.repeat = self.window.iter().map(|(id, ..)| id).collect();
     }
