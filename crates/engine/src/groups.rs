@@ -115,7 +115,7 @@ impl Shard {
         if owner == self.place.index {
             self.add_member(&key, member, wait);
         } else {
-            self.peers.send_awaited(owner, wait, |number| PeerItem::Join { key, member, number });
+            self.peers.send_grouped(owner, wait, |number| PeerItem::Join { key, member, number });
         }
         is_new
     }
@@ -137,7 +137,7 @@ impl Shard {
             self.remove_member(key, number, wait);
         } else {
             let key = key.clone();
-            self.peers.send_awaited(owner, wait, |sent| PeerItem::Leave {
+            self.peers.send_grouped(owner, wait, |sent| PeerItem::Leave {
                 key,
                 member: number,
                 number: sent,
@@ -147,9 +147,11 @@ impl Shard {
 
     pub(crate) fn add_member(&mut self, key: &Arc<str>, member: Member, wait: &mut Wait) {
         let (id, is_first) = self.groups.join(key, member);
-        if is_first && let Ok(Some(shared)) = SharedFilter::parse(key) {
+        if let Ok(Some(shared)) = SharedFilter::parse(key) {
             let before = self.interest(shared.filter);
-            self.tree.add_group(shared.filter, id);
+            if is_first {
+                self.tree.add_group(shared.filter, id);
+            }
             self.interest_changed(shared.filter, before, wait);
         }
     }

@@ -29,12 +29,15 @@ pub(crate) struct Wait {
     /// What shards that hand the message to one session must have stored. Their answers wait for no other shard,
     /// so that two shards never wait for each other.
     pub(crate) direct: Lane,
+    /// What owners of shared subscriptions must have made known. Their answers wait for the routed lane, never for
+    /// this one.
+    pub(crate) grouped: Lane,
 }
 
 impl Wait {
     /// For a batch of this shard.
     pub(crate) fn batch(batch: u64) -> Self {
-        Self { batch, routed: Lane::default(), direct: Lane::default() }
+        Self { batch, routed: Lane::default(), direct: Lane::default(), grouped: Lane::default() }
     }
 
     /// For nothing but its turn.
@@ -52,11 +55,17 @@ impl Wait {
         self.direct.add(number, 1 << shard);
     }
 
+    /// Also for one shard, up to `number`, on the lane of groups.
+    pub(crate) fn add_grouped(&mut self, number: u64, shard: u8) {
+        self.grouped.add(number, 1 << shard);
+    }
+
     /// Also for everything that `other` waits for.
     pub(crate) fn join(&mut self, other: Self) {
         self.batch = self.batch.max(other.batch);
         self.routed.add(other.routed.number, other.routed.shards);
         self.direct.add(other.direct.number, other.direct.shards);
+        self.grouped.add(other.grouped.number, other.grouped.shards);
     }
 }
 

@@ -40,5 +40,5 @@ pub use forward::Frames;
 pub use groups::Member;
 pub use limits::Limits;
 pub use output::Output;
-pub use peer::{DirectTo, PeerItem};
+pub use peer::{DirectTo, Numbers, PeerItem};
 pub use shard::{Place, Shard};

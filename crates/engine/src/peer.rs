@@ -3,7 +3,7 @@
 use crate::effect::Effect;
 use crate::forward::{Frames, Note};
 use crate::groups::Member;
-use crate::held::Wait;
+use crate::held::{Lane, Wait};
 use crate::link::NONE;
 use crate::outbox::Routed;
 use crate::shard::{Place, Shard};
@@ -76,13 +76,30 @@ pub enum PeerItem {
         /// The message.
         message: Message,
     },
-    /// Everything up to these numbers that the receiving shard sent is stored; 0 says nothing new.
-    Stored {
-        /// Of publications to route and changes of interest.
-        routed: u64,
-        /// Of publications for one session and changes of groups.
-        direct: u64,
-    },
+    /// Everything up to these numbers that the receiving shard sent is stored, or known where it must be.
+    Stored(Numbers),
+}
+
+/// How far a shard has come with what another one sent it, on each lane; 0 says nothing new.
+///
+/// Three lanes, so that shards never wait for each other in a circle: an answer on the direct lane waits for no other
+/// shard, one on the routed lane for direct ones at most, one on the lane of groups for routed ones at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Publications to route and changes of interest.
+    pub routed: u64,
+    /// Publications for one session.
+    pub direct: u64,
+    /// Changes of groups.
+    pub grouped: u64,
+}
+
+impl Numbers {
+    fn raise(&mut self, other: Self) {
+        self.routed = self.routed.max(other.routed);
+        self.direct = self.direct.max(other.direct);
+        self.grouped = self.grouped.max(other.grouped);
+    }
 }
 
 /// The receiver of a publication that the owner of a shared subscription chose.
@@ -109,8 +126,9 @@ pub(crate) struct Peers {
     /// Bit mask of all other shards.
     others: u64,
     outgoing: Vec<Outgoing>,
-    /// Number of the last thing sent that wants an answer.
+    /// Number of the last thing sent that wants an answer, and of the last change of interest.
     number: u64,
+    announced: u64,
     /// Largest stamp of a retained message seen.
     stamp: u64,
     answers: VecDeque<Answer>,
@@ -122,17 +140,15 @@ struct Outgoing {
     batch: Frames,
     items: Vec<PeerItem>,
     /// What that shard has stored.
-    stored_routed: u64,
-    stored_direct: u64,
+    stored: Numbers,
 }
 
-/// An answer to another shard that waits for this shard's batch, and on the routed lane for direct deliveries.
+/// An answer to another shard that waits for this shard's batch, and for what its lane may wait for.
 #[derive(Debug)]
 struct Answer {
     shard: u8,
     wait: Wait,
-    routed: u64,
-    direct: u64,
+    numbers: Numbers,
 }
 
 impl Peers {
@@ -143,6 +159,7 @@ impl Peers {
             others: all & !(1 << place.index),
             outgoing: (0..place.shards).map(|_| Outgoing::default()).collect(),
             number: 0,
+            announced: 0,
             stamp: 0,
             answers: VecDeque::new(),
             unsent: false,
@@ -193,26 +210,29 @@ impl Peers {
         self.unsent = true;
     }
 
-    /// Sends an item on the direct lane whose effect `wait` then waits for.
-    pub(crate) fn send_awaited(&mut self, shard: u8, wait: &mut Wait, item: impl FnOnce(u64) -> PeerItem) {
+    /// Sends a change of a group to the group's owner; `wait` then waits until it is known everywhere.
+    pub(crate) fn send_grouped(&mut self, owner: u8, wait: &mut Wait, item: impl FnOnce(u64) -> PeerItem) {
         self.number += 1;
         let number = self.number;
-        wait.add_direct(number, shard);
-        self.send(shard, item(number));
+        wait.add_grouped(number, owner);
+        self.send(owner, item(number));
     }
 
     pub(crate) fn send_direct(&mut self, to: DirectTo, message: Message, wait: &mut Wait) {
         let shard = to.member.shard;
-        if to.qos == QoS::AtMostOnce {
-            self.send(shard, PeerItem::Direct { to, message, number: 0 });
-        } else {
-            self.send_awaited(shard, wait, |number| PeerItem::Direct { to, message, number });
+        let mut number = 0;
+        if to.qos != QoS::AtMostOnce {
+            self.number += 1;
+            number = self.number;
+            wait.add_direct(number, shard);
         }
+        self.send(shard, PeerItem::Direct { to, message, number });
     }
 
     /// Tells the other shards what they must send here; `wait` then waits until they know.
     fn announce(&mut self, filter: &str, (any, persistent): (bool, bool), wait: &mut Wait) {
         self.number += 1;
+        self.announced = self.number;
         let number = self.number;
         wait.add_routed(number, self.others);
         for shard in bits(self.others) {
@@ -220,47 +240,65 @@ impl Peers {
         }
     }
 
-    /// Whether the other shards have stored everything that `wait` waits for.
-    pub(crate) fn reached(&self, wait: &Wait) -> bool {
-        let (routed, direct) = (wait.routed, wait.direct);
-        bits(routed.shards).all(|shard| self.outgoing[usize::from(shard)].stored_routed >= routed.number)
-            && bits(direct.shards)
-                .all(|shard| self.outgoing[usize::from(shard)].stored_direct >= direct.number)
+    /// An earlier subscription has announced what a new one needs as well: `wait` waits for the same answers, if they
+    /// are not all there.
+    fn wait_for_announced(&self, wait: &mut Wait) {
+        let late = |shard: &u8| self.outgoing[usize::from(*shard)].stored.routed < self.announced;
+        let shards = bits(self.others).filter(late).fold(0, |mask, shard| mask | 1 << shard);
+        wait.add_routed(self.announced, shards);
     }
 
-    fn answer(&mut self, shard: u8, wait: Wait, routed: u64, direct: u64) {
+    /// Whether the other shards have stored everything that `wait` waits for.
+    pub(crate) fn reached(&self, wait: &Wait) -> bool {
+        let all = |lane: Lane, stored: fn(&Numbers) -> u64| {
+            bits(lane.shards).all(|shard| stored(&self.outgoing[usize::from(shard)].stored) >= lane.number)
+        };
+        all(wait.routed, |stored| stored.routed)
+            && all(wait.direct, |stored| stored.direct)
+            && all(wait.grouped, |stored| stored.grouped)
+    }
+
+    fn answer(&mut self, shard: u8, wait: Wait, numbers: Numbers) {
         if let Some(last) = self.answers.back_mut()
             && last.shard == shard
             && last.wait == wait
         {
-            last.routed = last.routed.max(routed);
-            last.direct = last.direct.max(direct);
+            last.numbers.raise(numbers);
             return;
         }
-        self.answers.push_back(Answer { shard, wait, routed, direct });
+        self.answers.push_back(Answer { shard, wait, numbers });
     }
 
     /// Sends the answers whose wait is over. Each shard's answers on one lane keep their order.
     pub(crate) fn send_answers(&mut self, committed: u64) {
-        let mut blocked = 0u64;
+        let (mut routed_blocked, mut grouped_blocked) = (0u64, 0u64);
         let mut waiting = VecDeque::new();
-        while let Some(answer) = self.answers.pop_front() {
-            let bit = 1u64 << answer.shard;
-            let stored = answer.wait.batch <= committed;
-            let ready = stored && self.reached(&answer.wait) && (answer.routed == 0 || blocked & bit == 0);
-            if ready {
-                self.send(answer.shard, PeerItem::Stored { routed: answer.routed, direct: answer.direct });
-                continue;
+        while let Some(Answer { shard, wait, mut numbers }) = self.answers.pop_front() {
+            let bit = 1u64 << shard;
+            let stored = wait.batch <= committed;
+            let reached = stored && self.reached(&wait);
+            let mut ready = Numbers::default();
+            if stored {
+                ready.direct = core::mem::take(&mut numbers.direct);
             }
-            if stored && answer.direct > 0 {
-                // The direct lane never waits for other shards.
-                self.send(answer.shard, PeerItem::Stored { routed: 0, direct: answer.direct });
+            if reached && routed_blocked & bit == 0 {
+                ready.routed = core::mem::take(&mut numbers.routed);
             }
-            if answer.routed > 0 {
-                blocked |= bit;
+            if reached && grouped_blocked & bit == 0 {
+                ready.grouped = core::mem::take(&mut numbers.grouped);
             }
-            let direct = if stored { 0 } else { answer.direct };
-            waiting.push_back(Answer { direct, ..answer });
+            if ready != Numbers::default() {
+                self.send(shard, PeerItem::Stored(ready));
+            }
+            if numbers.routed > 0 {
+                routed_blocked |= bit;
+            }
+            if numbers.grouped > 0 {
+                grouped_blocked |= bit;
+            }
+            if numbers != Numbers::default() {
+                waiting.push_back(Answer { shard, wait, numbers });
+            }
         }
         self.answers = waiting;
     }
@@ -294,29 +332,27 @@ impl Shard {
             PeerItem::Direct { to, message, number } => {
                 self.handle_direct(now, &to, &message);
                 if number > 0 {
-                    self.peers.answer(from, wait, 0, number);
+                    self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
             PeerItem::Interest { filter, any, persistent, number } => {
                 self.tree.set_remote(&filter, from, any, persistent);
-                self.peers.answer(from, wait, number, 0);
+                self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
                 self.add_member(&key, member, &mut wait);
-                self.peers.answer(from, Wait::batch(wait.batch), 0, number);
+                self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Leave { key, member, number } => {
                 self.remove_member(&key, member, &mut wait);
-                self.peers.answer(from, Wait::batch(wait.batch), 0, number);
+                self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
             PeerItem::Reroute { key, message } => {
                 self.reroute(now, &key, &mut Routed::from_message(&message));
             }
-            PeerItem::Stored { routed, direct } => {
-                let outgoing = &mut self.peers.outgoing[usize::from(from)];
-                outgoing.stored_routed = outgoing.stored_routed.max(routed);
-                outgoing.stored_direct = outgoing.stored_direct.max(direct);
+            PeerItem::Stored(numbers) => {
+                self.peers.outgoing[usize::from(from)].stored.raise(numbers);
                 self.release_held(now);
             }
         }
@@ -333,7 +369,9 @@ impl Shard {
     /// Tells the others when what this shard wants of a filter is not what it was before a change.
     pub(crate) fn interest_changed(&mut self, filter: &str, before: (bool, bool), wait: &mut Wait) {
         let after = self.interest(filter);
-        if after != before {
+        if after == before {
+            self.peers.wait_for_announced(wait);
+        } else {
             self.peers.announce(filter, after, wait);
         }
     }
@@ -347,7 +385,7 @@ impl Shard {
             let mut wait = self.route_local(now, &mut routed);
             if note.number > 0 {
                 wait.join(self.out.this_batch());
-                self.peers.answer(from, wait, note.number, 0);
+                self.peers.answer(from, wait, Numbers { routed: note.number, ..Numbers::default() });
             }
         }
     }

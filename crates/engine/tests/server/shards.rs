@@ -99,6 +99,35 @@ fn suback_of_a_shared_subscription_follows_every_shard_too() {
 }
 
 #[test]
+fn a_second_subscriber_waits_for_what_the_first_one_announced() {
+    for filter in ["t", "$share/group/t"] {
+        for second in 0..4 {
+            let mut pair = four(2);
+            let a = on(&mut pair, 0, "a");
+            let b = on(&mut pair, second, "b");
+            let p = on(&mut pair, 3, "p");
+            for from in 0..3 {
+                pair.hold_lane(from, 3);
+            }
+            pair.send(a, subscribe(filter, QoS::AtLeastOnce));
+            pair.run();
+            pair.send(b, subscribe(filter, QoS::AtLeastOnce));
+            pair.run();
+            let confirmed = pair.received(b).iter().any(|packet| matches!(packet, Packet::SubAck(_)));
+            pair.send(p, publish_1("t", "x", 1));
+            pair.run();
+            let seen = pair.messages(a).len() + pair.messages(b).len();
+            assert!(
+                !confirmed || seen > 0,
+                "{filter}: confirmed on shard {second}, but not known on shard 3"
+            );
+            pair.release_lanes();
+            pair.run();
+        }
+    }
+}
+
+#[test]
 fn unsuback_follows_every_shard() {
     let mut pair = four(4);
     let a = on(&mut pair, 0, "a");

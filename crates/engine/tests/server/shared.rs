@@ -3,7 +3,8 @@
 use darter_codec::{Packet, Publish, QoS, ReasonCode, SubscriptionOptions};
 use darter_engine::DropReason;
 use darter_testkit::packets::{
-    connect, publish, publish_1, publish_2, pubcomp, pubrec, resume, retained, subscribe, subscribe_with, unsubscribe,
+    connect, pubcomp, publish, publish_1, publish_2, pubrec, resume, retained, subscribe, subscribe_with,
+    unsubscribe,
 };
 use darter_testkit::{Pair, RawId};
 
