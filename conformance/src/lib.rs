@@ -9,6 +9,7 @@
 
 pub mod chapter;
 pub mod client;
+pub mod context;
 pub mod manifest;
 pub mod outcome;
 pub mod packet;

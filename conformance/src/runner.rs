@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chapter::{self, Test};
-use crate::client::{Context, PATIENCE};
+use crate::client::PATIENCE;
+use crate::context::Context;
 use crate::outcome::{Failure, Outcome};
 use crate::packet::Version;
 

@@ -95,5 +95,6 @@ fn foreign_clients() -> Result<(), String> {
 
 /// The conformance suite, against the real binary.
 fn conformance() -> Result<(), String> {
+    execute(&mut cargo(&["build", "--package", "darter"]))?;
     execute(&mut cargo(&["run", "--quiet", "--package", "darter-conformance"]))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::client::{Client, Context};
+use crate::client::Client;
+use crate::context::Context;
 use crate::outcome::{Outcome, check, not_applicable};
 use crate::packet::Publish;
 use crate::property::{Properties, TOPIC_ALIAS, TOPIC_ALIAS_MAXIMUM};

@@ -1,6 +1,7 @@
 //! What a server may leave out, and must then say (sections 3.1.3.1, 3.2.2.3, 3.3.5).
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check, not_applicable};
 use crate::packet::{self, Connect, PUBREC, PUBREL, Publish, Will};
 use crate::property::{MAXIMUM_QOS, Properties, RETAIN_AVAILABLE};

@@ -1,6 +1,7 @@
 //! CONNACK (section 3.2) and what a server does once it has answered.
 
-use crate::client::{Context, Event};
+use crate::client::Event;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, Connect, PINGREQ, Publish};
 use crate::property::{

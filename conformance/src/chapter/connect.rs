@@ -1,6 +1,7 @@
 //! CONNECT: its form, the protocol version, the client identifier, clean start (section 3.1).
 
-use crate::client::{Context, Event};
+use crate::client::Event;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, Connect, PINGREQ, Publish, Will, frame};
 use crate::property::{ASSIGNED_CLIENT_ID, Properties, RECEIVE_MAXIMUM, SESSION_EXPIRY};

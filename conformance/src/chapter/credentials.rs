@@ -1,6 +1,6 @@
 //! User name and password in CONNECT (sections 3.1.2.8, 3.1.2.9, 3.1.3.5).
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::outcome::Outcome;
 use crate::packet::Connect;
 

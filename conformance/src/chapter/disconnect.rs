@@ -1,6 +1,7 @@
 //! DISCONNECT, AUTH and how a server answers errors (sections 3.14, 3.15, 4.12, 4.13).
 
-use crate::client::{Context, Event};
+use crate::client::Event;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{Connect, PINGREQ, Publish, frame};
 use crate::property::{AUTHENTICATION_METHOD, MAXIMUM_PACKET_SIZE, Properties, SESSION_EXPIRY};

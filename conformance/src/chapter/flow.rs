@@ -1,6 +1,7 @@
 //! Flow control and packet sizes (sections 3.1.2.11.3, 3.1.2.11.4, 4.9), version 5.
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check, not_applicable};
 use crate::packet::{self, PUBACK, PUBREC, Publish};
 use crate::property::{MAXIMUM_PACKET_SIZE, Properties, RECEIVE_MAXIMUM};

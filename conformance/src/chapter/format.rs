@@ -1,6 +1,7 @@
 //! Chapters 1 and 2: strings, lengths, flags, packet identifiers, the byte stream.
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check, fail};
 use crate::packet::{self, Connect, PUBACK, PUBCOMP, PUBREC, PUBREL, Publish, frame};
 use crate::property::{Properties, USER_PROPERTY, Value};

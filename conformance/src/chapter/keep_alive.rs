@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{Connect, PINGREQ, Publish, Will};
 use crate::property::{Properties, SERVER_KEEP_ALIVE, WILL_DELAY};

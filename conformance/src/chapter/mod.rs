@@ -22,7 +22,7 @@ mod topic;
 mod unsubscribe;
 mod will;
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::outcome::Outcome;
 use crate::packet::Version;
 

@@ -1,6 +1,7 @@
 //! PUBLISH: flags, topic name, what is answered, overlapping subscriptions (section 3.3).
 
-use crate::client::{Context, Event};
+use crate::client::Event;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, PUBACK, PUBCOMP, PUBREC, PUBREL, Publish, frame};
 use crate::property::{Properties, SUBSCRIPTION_ID, Value};

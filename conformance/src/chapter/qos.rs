@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::client::{Context, Event};
+use crate::client::Event;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, PUBACK, PUBCOMP, PUBREC, PUBREL, Publish};
 use crate::property::{MESSAGE_EXPIRY, Properties};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, PUBACK, PUBCOMP, PUBREC, PUBREL};
 use crate::received::Packet;

@@ -1,6 +1,7 @@
 //! Retained messages (section 3.3.1.3) and the subscription options about them (section 3.8.3.1).
 
-use crate::client::{Client, Context};
+use crate::client::Client;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{Connect, Publish};
 

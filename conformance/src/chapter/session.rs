@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::Connect;
 use crate::property::{Properties, SESSION_EXPIRY};

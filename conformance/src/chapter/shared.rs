@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check, not_applicable};
 use crate::packet::{self, PUBACK, PUBREC, Publish};
 use crate::property::{Properties, SHARED_AVAILABLE};

@@ -1,6 +1,6 @@
 //! SUBSCRIBE and SUBACK (sections 3.8, 3.9).
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, frame};
 use crate::property::Properties;

@@ -1,6 +1,7 @@
 //! Topic names and topic filters (section 4.7).
 
-use crate::client::{Client, Context, Event};
+use crate::client::{Client, Event};
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, Publish};
 use crate::property::Properties;

@@ -1,6 +1,6 @@
 //! UNSUBSCRIBE and UNSUBACK (sections 3.10, 3.11).
 
-use crate::client::Context;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{self, PUBCOMP, PUBREC};
 

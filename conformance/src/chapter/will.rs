@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Context};
+use crate::client::Client;
+use crate::context::Context;
 use crate::outcome::{Outcome, check};
 use crate::packet::{Connect, Will};
 use crate::property::{Properties, SESSION_EXPIRY, WILL_DELAY};

@@ -35,8 +35,8 @@ pub(crate) fn publish(version: Version, bytes: Vec<u8>, change: impl FnOnce(&mut
 }
 
 /// The same packet with one byte behind the fixed header changed.
-pub(crate) fn byte(bytes: Vec<u8>, at: usize, change: impl FnOnce(u8) -> u8) -> Vec<u8> {
-    let mut inner = body(&bytes).to_vec();
+pub(crate) fn byte(bytes: &[u8], at: usize, change: impl FnOnce(u8) -> u8) -> Vec<u8> {
+    let mut inner = body(bytes).to_vec();
     if let Some(byte) = inner.get_mut(at) {
         *byte = change(*byte);
     }
@@ -66,7 +66,7 @@ fn properties(bytes: &[u8], at: usize, change: impl FnOnce(&mut Properties)) -> 
 }
 
 /// The same CONNECT with another byte of connect flags.
-pub(crate) fn connect_flags(bytes: Vec<u8>, change: impl FnOnce(u8) -> u8) -> Vec<u8> {
+pub(crate) fn connect_flags(bytes: &[u8], change: impl FnOnce(u8) -> u8) -> Vec<u8> {
     byte(bytes, 7, change)
 }
 

@@ -41,7 +41,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected session present 1",
         |_, way, bytes, _| {
             let connack = way == ToClient && edit::kind(&bytes) == 2;
-            vec![Pass(if connack { edit::byte(bytes, 0, |_| 0) } else { bytes })]
+            vec![Pass(if connack { edit::byte(&bytes, 0, |_| 0) } else { bytes })]
         },
     ),
     broken(
@@ -51,7 +51,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected session present 0",
         |_, way, bytes, _| {
             let connack = way == ToClient && edit::kind(&bytes) == 2;
-            vec![Pass(if connack { edit::byte(bytes, 0, |_| 1) } else { bytes })]
+            vec![Pass(if connack { edit::byte(&bytes, 0, |_| 1) } else { bytes })]
         },
     ),
     broken(
@@ -62,7 +62,7 @@ pub(crate) const TABLE: &[Broken] = &[
         |_, way, bytes, _| {
             let connack = way == ToClient && edit::kind(&bytes) == 2;
             vec![Pass(if connack {
-                edit::byte(bytes, 1, |code| if code == 2 { 5 } else { code })
+                edit::byte(&bytes, 1, |code| if code == 2 { 5 } else { code })
             } else {
                 bytes
             })]
@@ -75,7 +75,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "CONNACK with the code for an unacceptable level",
         |_, way, bytes, _| {
             let connack = way == ToClient && edit::kind(&bytes) == 2;
-            vec![Pass(if connack { edit::byte(bytes, 1, |_| 3) } else { bytes })]
+            vec![Pass(if connack { edit::byte(&bytes, 1, |_| 3) } else { bytes })]
         },
     ),
     broken(
@@ -95,7 +95,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected a refusal",
         |_, way, bytes, _| {
             let connect = way == ToServer && edit::kind(&bytes) == 1;
-            vec![Pass(if connect { edit::connect_flags(bytes, |flags| flags & 0xFE) } else { bytes })]
+            vec![Pass(if connect { edit::connect_flags(&bytes, |flags| flags & 0xFE) } else { bytes })]
         },
     ),
     broken(
@@ -105,7 +105,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected the end of the connection",
         |_, way, bytes, _| {
             let connect = way == ToServer && edit::kind(&bytes) == 1;
-            vec![Pass(if connect { edit::byte(bytes, 9, |_| 0) } else { bytes })]
+            vec![Pass(if connect { edit::byte(&bytes, 9, |_| 0) } else { bytes })]
         },
     ),
     broken(
@@ -115,7 +115,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected session present 0",
         |_, way, bytes, _| {
             let connect = way == ToServer && edit::kind(&bytes) == 1;
-            vec![Pass(if connect { edit::connect_flags(bytes, |flags| flags & !2) } else { bytes })]
+            vec![Pass(if connect { edit::connect_flags(&bytes, |flags| flags & !2) } else { bytes })]
         },
     ),
     Broken {
@@ -141,7 +141,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "nothing in time",
         |_, way, bytes, _| {
             let connect = way == ToServer && edit::kind(&bytes) == 1;
-            vec![Pass(if connect { edit::connect_flags(bytes, |flags| flags & !0x20) } else { bytes })]
+            vec![Pass(if connect { edit::connect_flags(&bytes, |flags| flags & !0x20) } else { bytes })]
         },
     ),
     broken(
@@ -158,7 +158,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected the packet 0x40 with identifier 1",
         |_, way, bytes, _| {
             let puback = way == ToClient && bytes[0] == 0x40;
-            vec![Pass(if puback { edit::byte(bytes, 1, |low| low ^ 2) } else { bytes })]
+            vec![Pass(if puback { edit::byte(&bytes, 1, |low| low ^ 2) } else { bytes })]
         },
     ),
     broken(
@@ -168,7 +168,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected the packet 0x90 with identifier 1",
         |_, way, bytes, _| {
             let suback = way == ToClient && bytes[0] == 0x90;
-            vec![Pass(if suback { edit::byte(bytes, 1, |low| low ^ 2) } else { bytes })]
+            vec![Pass(if suback { edit::byte(&bytes, 1, |low| low ^ 2) } else { bytes })]
         },
     ),
     broken(

@@ -53,7 +53,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected flags 7 to 1 to be 0",
         |_, way, bytes, _| {
             let connack = way == ToClient && edit::kind(&bytes) == 2;
-            vec![Pass(if connack { edit::byte(bytes, 0, |flags| flags | 2) } else { bytes })]
+            vec![Pass(if connack { edit::byte(&bytes, 0, |flags| flags | 2) } else { bytes })]
         },
     ),
     broken(
@@ -77,7 +77,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected DISCONNECT 0x8E",
         |_, way, bytes, _| {
             let disconnect = way == ToClient && edit::kind(&bytes) == 14;
-            vec![Pass(if disconnect { edit::byte(bytes, 0, |_| 0x8B) } else { bytes })]
+            vec![Pass(if disconnect { edit::byte(&bytes, 0, |_| 0x8B) } else { bytes })]
         },
     ),
     broken(
@@ -87,7 +87,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "expected a reason code listed for DISCONNECT",
         |_, way, bytes, _| {
             let disconnect = way == ToClient && edit::kind(&bytes) == 14;
-            vec![Pass(if disconnect { edit::byte(bytes, 0, |_| 0x91) } else { bytes })]
+            vec![Pass(if disconnect { edit::byte(&bytes, 0, |_| 0x91) } else { bytes })]
         },
     ),
     broken(
@@ -247,7 +247,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "two that were not",
         |_, way, bytes, _| {
             let unsuback = way == ToClient && bytes[0] == 0xB0;
-            vec![Pass(if unsuback { edit::byte(bytes, 4, |_| 0) } else { bytes })]
+            vec![Pass(if unsuback { edit::byte(&bytes, 4, |_| 0) } else { bytes })]
         },
     ),
     broken(

@@ -1,6 +1,8 @@
 //! Proof that the tests of the suite can fail: a proxy in front of a real server breaks one rule at a time, and the test
 //! named for it must fail, saying why. Through a proxy that breaks nothing the same test must succeed.
 
+#![allow(clippy::expect_used, reason = "what cannot go on ends the test")]
+
 mod edit;
 mod faults;
 mod faults_v5;
