@@ -13,7 +13,7 @@ const FILTER: &str = "$share/group/t/#";
 fn members(pair: &mut Pair, count: usize, qos: QoS) -> Vec<RawId> {
     (0..count)
         .map(|number| {
-            let name = pair.name_on(number, &format!("member{number}"));
+            let name = pair.name_on(number, "member");
             let member = pair.join(resume(&name, 100));
             pair.subscribe(member, subscribe(FILTER, qos));
             member
@@ -94,7 +94,7 @@ battery! {
         }
         let mut seen = Vec::new();
         for number in 0..2 {
-            let name = pair.name_on(number, &format!("member{number}"));
+            let name = pair.name_on(number, "member");
             let member = pair.join(resume(&name, 100));
             seen.extend(pair.drain(member));
         }
@@ -154,7 +154,7 @@ battery! {
         for number in 1..=6 {
             pair.exchange(p, publish_2("t/x", &number.to_string(), number));
         }
-        let name = pair.name_on(0, "member0");
+        let name = pair.name_on(0, "member");
         let stays = pair.join(resume(&name, 100));
         let before = pair.drain(stays).len();
         assert!(before < 6);
@@ -235,7 +235,7 @@ battery! {
         pair.exchange(p, publish_2("t/x", "x", 1));
         let id = pair.messages(members[0])[0].packet_id.unwrap();
         pair.lose(members[0]);
-        let name = pair.name_on(0, "member0");
+        let name = pair.name_on(0, "member");
         let member = pair.join(resume(&name, 100));
         let again = pair.messages(member);
         assert_eq!((again[0].packet_id, again[0].dup), (Some(id), true));

@@ -13,8 +13,8 @@ mod wire;
 
 use crate::dice::Dice;
 use crate::late_store::{Commits, Kept, LateStore};
-use darter_codec::Connect;
 use darter_codec::record::Change;
+use darter_codec::{Connect, ReasonCode};
 use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node};
@@ -109,6 +109,14 @@ impl Pair {
         self.verdict = verdict;
     }
 
+    /// The server disconnects everybody, as it does when it is told to stop.
+    pub fn shut_down(&mut self) {
+        for node in &mut self.nodes {
+            node.shard.close_all(self.now, ReasonCode::ServerShuttingDown, "the server is shutting down");
+            node.touched = true;
+        }
+    }
+
     fn build(&mut self) {
         let Setup { shards, key, limits, commits, seed } = self.setup.clone();
         let node = |index| Node {
@@ -144,11 +152,11 @@ impl Pair {
         usize::from(self.nodes[0].shard.owner(client))
     }
 
-    /// A client identifier that begins with `name` and belongs to shard `shard`, counted round.
+    /// A client identifier that begins with `name` and belongs to shard `shard`, counted round; another one for each `shard`.
     #[must_use]
     pub fn name_on(&self, shard: usize, name: &str) -> String {
         let wanted = shard % self.shards();
-        let names = (0..).map(|number| format!("{name}-{number}"));
+        let names = (0..).map(|number| format!("{name}{shard}-{number}"));
         names.into_iter().find(|name| self.owner(name) == wanted).unwrap_or_default()
     }
 
