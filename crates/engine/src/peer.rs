@@ -4,11 +4,11 @@ use crate::effect::Effect;
 use crate::forward::{Frames, Note};
 use crate::groups::Member;
 use crate::held::{Lane, Wait};
+use crate::interest::Interests;
 use crate::link::NONE;
 use crate::outbox::Routed;
 use crate::shard::{Place, Shard};
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use darter_codec::record::SessionNumber;
@@ -31,14 +31,10 @@ pub enum PeerItem {
         /// To be answered with [`PeerItem::Stored`].
         number: u64,
     },
-    /// Whether the sending shard has subscribers to a filter: any, and any with QoS 1 or 2.
+    /// Whether the sending shard has subscribers to filters: any, and any with QoS 1 or 2.
     Interest {
-        /// The topic filter.
-        filter: String,
-        /// Somebody subscribes.
-        any: bool,
-        /// Somebody subscribes with QoS 1 or 2, so that acknowledgements wait for the shard.
-        persistent: bool,
+        /// The changes, shared by all shards that get them.
+        changes: Arc<Interests>,
         /// To be answered with [`PeerItem::Stored`].
         number: u64,
     },
@@ -131,6 +127,8 @@ pub(crate) struct Peers {
     announced: u64,
     /// Largest stamp of a retained message seen.
     stamp: u64,
+    /// Changes of interest that are numbered and not yet on their way.
+    changes: Interests,
     answers: VecDeque<Answer>,
     unsent: bool,
 }
@@ -161,6 +159,7 @@ impl Peers {
             number: 0,
             announced: 0,
             stamp: 0,
+            changes: Interests::default(),
             answers: VecDeque::new(),
             unsent: false,
         }
@@ -188,7 +187,7 @@ impl Peers {
         let awaited = routed.qos != QoS::AtMostOnce || routed.wait.is_some();
         let waits_for = if awaited { (persistent | everybody) & self.others } else { 0 };
         if waits_for != 0 {
-            self.number += 1;
+            self.next_number();
         }
         for shard in bits(targets) {
             let number = if waits_for & (1 << shard) == 0 { 0 } else { self.number };
@@ -212,8 +211,7 @@ impl Peers {
 
     /// Sends a change of a group to the group's owner; `wait` then waits until it is known everywhere.
     pub(crate) fn send_grouped(&mut self, owner: u8, wait: &mut Wait, item: impl FnOnce(u64) -> PeerItem) {
-        self.number += 1;
-        let number = self.number;
+        let number = self.next_number();
         wait.add_grouped(number, owner);
         self.send(owner, item(number));
     }
@@ -222,22 +220,37 @@ impl Peers {
         let shard = to.member.shard;
         let mut number = 0;
         if to.qos != QoS::AtMostOnce {
-            self.number += 1;
-            number = self.number;
+            number = self.next_number();
             wait.add_direct(number, shard);
         }
         self.send(shard, PeerItem::Direct { to, message, number });
     }
 
     /// Tells the other shards what they must send here; `wait` then waits until they know.
-    fn announce(&mut self, filter: &str, (any, persistent): (bool, bool), wait: &mut Wait) {
+    fn announce(&mut self, filter: &str, interest: (bool, bool), wait: &mut Wait) {
         self.number += 1;
         self.announced = self.number;
-        let number = self.number;
-        wait.add_routed(number, self.others);
-        for shard in bits(self.others) {
-            self.send(shard, PeerItem::Interest { filter: filter.into(), any, persistent, number });
+        wait.add_routed(self.number, self.others);
+        self.changes.push(filter, interest);
+        self.unsent = true;
+    }
+
+    /// Puts changes of interest on their way.
+    fn send_changes(&mut self) {
+        if self.changes.is_empty() {
+            return;
         }
+        let changes = Arc::new(core::mem::take(&mut self.changes));
+        for shard in bits(self.others) {
+            self.send(shard, PeerItem::Interest { changes: changes.clone(), number: self.number });
+        }
+    }
+
+    /// The number of the next thing to be sent. Changes of interest have smaller ones and leave first.
+    fn next_number(&mut self) -> u64 {
+        self.send_changes();
+        self.number += 1;
+        self.number
     }
 
     /// An earlier subscription has announced what a new one needs as well: `wait` waits for the same answers, if they
@@ -309,9 +322,11 @@ impl Peers {
 
     /// Moves what was collected into effects.
     pub(crate) fn flush(&mut self, effects: &mut VecDeque<Effect>) {
-        if !core::mem::take(&mut self.unsent) {
+        if !self.unsent {
             return;
         }
+        self.send_changes();
+        self.unsent = false;
         for (shard, outgoing) in self.outgoing.iter_mut().enumerate() {
             let Ok(shard) = u8::try_from(shard) else { continue };
             effects.extend(outgoing.items.drain(..).map(|item| Effect::Peer { shard, item }));
@@ -335,8 +350,10 @@ impl Shard {
                     self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
-            PeerItem::Interest { filter, any, persistent, number } => {
-                self.tree.set_remote(&filter, from, any, persistent);
+            PeerItem::Interest { changes, number } => {
+                for (filter, any, persistent) in changes.iter() {
+                    self.tree.set_remote(filter, from, any, persistent);
+                }
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
