@@ -16,7 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask <command> [options]
 
-  test [--fast]   every check and every test; --fast leaves out the slow steps
+  test            every check and every test; --fast leaves out the slow steps, --keep-going does not end at a failure
   check-layers    who imports whom, against the table of the design
   check-style     file lengths, module names and unwraps
   fuzz-smoke      a short run of every fuzz target

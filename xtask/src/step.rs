@@ -68,12 +68,15 @@ fn line(command: &Command) -> String {
 /// The steps run so far, with their times, for the summary at the end.
 #[derive(Default)]
 pub(crate) struct Steps {
+    /// Whether the steps after a failed one are run too.
+    pub(crate) keep_going: bool,
     done: Vec<(String, Duration)>,
+    failures: Vec<String>,
     left_out: Vec<String>,
 }
 
 impl Steps {
-    /// Prints the heading, runs the step and notes its time; the first failure ends the whole run.
+    /// Prints the heading, runs the step and notes its time. A failure is returned, unless the run keeps going.
     pub(crate) fn run(
         &mut self,
         heading: &str,
@@ -88,7 +91,22 @@ impl Steps {
             Err(_) => println!("    {heading}: FAILED after {:.1} s", took.as_secs_f64()),
         }
         self.done.push((heading.to_owned(), took));
-        outcome.map_err(|reason| format!("{heading}: {reason}"))
+        let Err(reason) = outcome else { return Ok(()) };
+        let reason = format!("{heading}: {reason}");
+        if !self.keep_going {
+            return Err(reason);
+        }
+        self.failures.push(reason);
+        Ok(())
+    }
+
+    /// Fails with everything that failed on the way of a run that kept going.
+    pub(crate) fn verdict(&mut self) -> Result<(), String> {
+        if self.failures.is_empty() {
+            Ok(())
+        } else {
+            Err(std::mem::take(&mut self.failures).join("\n       "))
+        }
     }
 
     /// Notes that a step was left out and why, so that the summary says it.

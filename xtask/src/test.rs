@@ -1,19 +1,24 @@
 //! `cargo xtask test`: every check and every test, in the order of how fast they tell something.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::step::{self, Steps, cargo, execute};
 use crate::{check_layers, check_style};
 
-/// Runs all steps up to the first that fails. `--fast` leaves out the slow ones.
+/// Runs all steps up to the first that fails. `--fast` leaves out the slow ones, `--keep-going` runs the others all the
+/// same after a failure.
 pub(crate) fn run(options: &[String]) -> Result<(), String> {
-    let fast = match options {
-        [] => false,
-        [option] if option == "--fast" => true,
-        _ => return Err(format!("usage: cargo xtask test [--fast], not {options:?}")),
-    };
+    let mut fast = false;
     let mut steps = Steps::default();
-    let outcome = all_steps(&mut steps, fast);
+    for option in options {
+        match option.as_str() {
+            "--fast" => fast = true,
+            "--keep-going" => steps.keep_going = true,
+            other => return Err(format!("usage: cargo xtask test [--fast] [--keep-going], not {other:?}")),
+        }
+    }
+    let outcome = all_steps(&mut steps, fast).and_then(|()| steps.verdict());
     steps.print_summary();
     if outcome.is_ok() {
         println!("    all checks passed");
@@ -89,12 +94,18 @@ fn no_standard_library() -> Result<(), String> {
 
 /// MQTT clients that others wrote, against the real binary.
 fn foreign_clients() -> Result<(), String> {
-    execute(&mut cargo(&["build", "--package", "darter"]))?;
-    execute(Command::new("bash").arg("e2e/run").env("DARTER_BIN", step::target_folder().join("debug/darter")))
+    let server = build_server()?;
+    execute(Command::new("bash").arg("e2e/run").env("DARTER_BIN", server))
 }
 
 /// The conformance suite, against the real binary.
 fn conformance() -> Result<(), String> {
-    execute(&mut cargo(&["build", "--package", "darter"]))?;
-    execute(&mut cargo(&["run", "--quiet", "--package", "darter-conformance"]))
+    let server = build_server()?;
+    let mut suite = cargo(&["run", "--quiet", "--package", "darter-conformance", "--", "--start"]);
+    execute(suite.arg(server))
+}
+
+fn build_server() -> Result<PathBuf, String> {
+    execute(&mut cargo(&["build", "--quiet", "--package", "darter"]))?;
+    Ok(step::target_folder().join("debug").join("darter"))
 }
