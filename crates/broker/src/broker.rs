@@ -5,7 +5,7 @@ use crate::inbox::{Inbox, Item};
 use crate::options::Options;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::{Message, ReasonCode};
-use darter_engine::{Place, Shard};
+use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
 use darter_store::MemoryStore;
 use mio::Poll;
@@ -88,6 +88,17 @@ impl Broker {
         Status::of(&self.status)
     }
 
+    /// Which messages were not delivered, by client, topic and reason.
+    #[must_use]
+    pub fn drops(&self) -> Vec<Drop> {
+        let (answer, answers) = std::sync::mpsc::channel();
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Drops { answer: answer.clone() }]);
+        }
+        drop(answer);
+        answers.iter().flatten().collect()
+    }
+
     /// Publishes a message of the server itself.
     pub fn publish(&self, message: Message) {
         if let Some(inbox) = self.inboxes.first() {
@@ -112,7 +123,7 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
+impl std::ops::Drop for Broker {
     fn drop(&mut self) {
         self.stop();
     }

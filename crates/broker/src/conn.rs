@@ -40,7 +40,17 @@ pub(crate) enum ReadOutcome {
 impl Conn {
     pub(crate) fn new(stream: Stream, address: SocketAddr, link: LinkId) -> Self {
         let input = Vec::new();
-        Self { stream, address, link, input, large: None, wanted: 0, blocked: false, paused: false, ending: false }
+        Self {
+            stream,
+            address,
+            link,
+            input,
+            large: None,
+            wanted: 0,
+            blocked: false,
+            paused: false,
+            ending: false,
+        }
     }
 
     /// Reads once: the rest of a large packet into its own buffer, everything else into `buffer`.

@@ -459,6 +459,10 @@ impl Running {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, address, input } => self.add(stream, address, input),
                 Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
+                Item::Drops { answer } => {
+                    // Nobody waits any more: then nobody wants to know.
+                    let _ = answer.send(self.driver.shard.drops().iter().collect());
+                }
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
         }

@@ -1,7 +1,7 @@
 //! What happens, as types: each event writes its log line in one place. The counters were moved where it happened.
 
 use darter_codec::{ReasonCode, Version};
-use darter_engine::{Ending, Event};
+use darter_engine::{Drop, DropReason, Ending, Event};
 use std::io;
 use std::net::SocketAddr;
 
@@ -26,6 +26,7 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
         Event::Disconnected { link, client, ending } => {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
         }
+        Event::Dropped(drop) => MessageDropped(drop).emit(),
         Event::SessionEnded { client, expired } => SessionEnded { client, expired: *expired }.emit(),
     }
 }
@@ -86,6 +87,20 @@ impl ClientDisconnected<'_> {
             Ending::Server { reason, what } => {
                 tracing::warn!(?client, address = %Shown(self.address), ?reason, "client disconnected by the server: {what}");
             }
+        }
+    }
+}
+
+/// A client did not get a message; told once for each client, topic and reason, counted always.
+struct MessageDropped<'a>(&'a Drop);
+
+impl MessageDropped<'_> {
+    fn emit(&self) {
+        let Drop { client, topic, reason, .. } = self.0;
+        if *reason == DropReason::Offline {
+            tracing::debug!(?client, ?topic, "QoS 0 messages are not kept for a client that is away");
+        } else {
+            tracing::warn!(?client, ?topic, "messages are not delivered: {}", reason.name());
         }
     }
 }

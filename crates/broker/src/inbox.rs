@@ -15,6 +15,8 @@ pub(crate) enum Item {
     Socket { stream: Stream, address: SocketAddr, input: Vec<u8> },
     /// Publish a message of the server itself.
     Publish(darter_codec::Message),
+    /// Tell which messages were not delivered.
+    Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Disconnect everybody and end the thread.
     Shutdown { reason: ReasonCode },
 }

@@ -20,6 +20,6 @@ mod options;
 mod status;
 
 pub use broker::{Broker, StartError};
-pub use darter_engine::Limits;
+pub use darter_engine::{Drop, DropReason, Limits};
 pub use options::Options;
 pub use status::Status;

@@ -135,6 +135,16 @@ impl StatusTopics {
     }
 }
 
+/// Messages not delivered, in the order of [`DropReason::ALL`](darter_engine::DropReason::ALL).
+const DROPPED: [&str; 6] = [
+    "$SYS/broker/publish/messages/dropped/queue-full",
+    "$SYS/broker/publish/messages/dropped/slow-reader",
+    "$SYS/broker/publish/messages/dropped/packet-too-large",
+    "$SYS/broker/publish/messages/dropped/expired",
+    "$SYS/broker/publish/messages/dropped/offline",
+    "$SYS/broker/publish/messages/dropped/no-member",
+];
+
 fn topics(status: &Status, now: u64) -> Vec<(&'static str, String)> {
     let counters = &status.counters;
     let mut topics = vec![
@@ -167,5 +177,7 @@ fn topics(status: &Status, now: u64) -> Vec<(&'static str, String)> {
         ("$SYS/broker/packets/bad", counters.bad_packets),
     ];
     topics.extend(numbers.map(|(topic, number)| (topic, number.to_string())));
+    let dropped = DROPPED.into_iter().zip(counters.dropped_for);
+    topics.extend(dropped.map(|(topic, number)| (topic, number.to_string())));
     topics
 }

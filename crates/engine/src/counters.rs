@@ -3,6 +3,7 @@
 use crate::event::DropReason;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 /// Totals since the shard started; gauges where the name says "now".
@@ -22,6 +23,8 @@ pub struct Counters {
     pub publish_bytes_sent: u64,
     /// Messages not delivered to a client.
     pub dropped: u64,
+    /// The same by reason, in the order of [`DropReason::ALL`].
+    pub dropped_for: [u64; DropReason::ALL.len()],
     /// Packets that were malformed or broke the protocol.
     pub bad_packets: u64,
     /// Sessions that expired.
@@ -70,6 +73,9 @@ impl Counters {
         for (sum, more) in sums {
             *sum += more;
         }
+        for (sum, more) in self.dropped_for.iter_mut().zip(other.dropped_for) {
+            *sum += more;
+        }
         self.retained = self.retained.max(other.retained);
         self.retained_bytes = self.retained_bytes.max(other.retained_bytes);
     }
@@ -82,6 +88,21 @@ pub struct Drops {
     entries: usize,
     /// Counts for which there was no room left.
     others: u64,
+    /// Counts that began and were not yet told.
+    fresh: Vec<Drop>,
+}
+
+/// Messages for one client on one topic that were not delivered, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drop {
+    /// Client identifier, or the name of a shared subscription none of whose members could take it.
+    pub client: Arc<str>,
+    /// Topic name.
+    pub topic: Box<str>,
+    /// Why.
+    pub reason: DropReason,
+    /// How many.
+    pub messages: u64,
 }
 
 /// Most different (client, topic) counted apart; more go into one common count.
@@ -96,6 +117,7 @@ impl Drops {
         counters: &mut Counters,
     ) {
         counters.dropped += 1;
+        counters.dropped_for[reason as usize] += 1;
         let topics = self.by_client.get_mut(client);
         if let Some(counts) = topics.and_then(|topics| topics.get_mut(topic)) {
             counts[reason as usize] += 1;
@@ -103,21 +125,30 @@ impl Drops {
             self.entries += 1;
             let topics = self.by_client.entry(client.clone()).or_default();
             topics.entry(topic.into()).or_default()[reason as usize] += 1;
+            self.fresh.push(Drop { client: client.clone(), topic: topic.into(), reason, messages: 1 });
         } else {
             self.others += 1;
         }
     }
 
-    /// Every count that is not zero: client, topic, reason, messages.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, DropReason, u64)> {
+    /// Every count that is not zero.
+    pub fn iter(&self) -> impl Iterator<Item = Drop> {
         self.by_client.iter().flat_map(|(client, topics)| {
             topics.iter().flat_map(move |(topic, counts)| {
                 let counted = DropReason::ALL.into_iter().zip(counts.iter().copied());
-                counted
-                    .filter(|(_, count)| *count > 0)
-                    .map(move |(reason, count)| (&**client, &**topic, reason, count))
+                counted.filter(|(_, messages)| *messages > 0).map(move |(reason, messages)| Drop {
+                    client: client.clone(),
+                    topic: topic.clone(),
+                    reason,
+                    messages,
+                })
             })
         })
+    }
+
+    /// A count that began since the last call.
+    pub(crate) fn poll_fresh(&mut self) -> Option<Drop> {
+        self.fresh.pop()
     }
 
     /// Messages counted without client and topic, because there was no room for more entries.

@@ -1,5 +1,6 @@
 //! What happened inside the engine that somebody may want to read or count.
 
+use crate::counters::Drop;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use darter_codec::{ReasonCode, Version};
@@ -100,6 +101,8 @@ pub enum Event {
         /// Why.
         ending: Ending,
     },
+    /// The first message that was not delivered to this client on this topic for this reason; more are only counted.
+    Dropped(Drop),
     /// A session ended and everything in it is gone.
     SessionEnded {
         /// Its client identifier.

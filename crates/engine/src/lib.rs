@@ -34,7 +34,7 @@ pub mod topics;
 mod wheel;
 
 pub use connect::Verdict;
-pub use counters::{Counters, Drops};
+pub use counters::{Counters, Drop, Drops};
 pub use effect::{Effect, LinkId};
 pub use event::{DropReason, Ending, Event};
 pub use forward::Frames;

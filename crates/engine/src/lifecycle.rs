@@ -142,13 +142,17 @@ impl Shard {
         let mut due = Vec::new();
         self.wheel.advance(now, &mut due);
         for id in due {
+            let most = 2 * self.out.limits.output_bytes;
             let Some(link) = self.out.link_mut(id) else { continue };
             let deadline = link.last_seen + u64::from(link.silence);
             if link.silence == 0 || link.state == LinkState::Closed {
                 continue;
             }
-            if deadline > now {
-                self.wheel.schedule(deadline, id);
+            // Who is not read from cannot be heard either.
+            let unheard = link.output.len() > most;
+            if deadline > now || unheard {
+                let again = if unheard { now + u64::from(link.silence) } else { deadline };
+                self.wheel.schedule(again, id);
                 continue;
             }
             let (reason, what) = match link.state {

@@ -252,6 +252,9 @@ impl Shard {
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if self.out.effects.is_empty() {
             self.peers.flush(&mut self.out.effects);
+            while let Some(drop) = self.out.drops.poll_fresh() {
+                self.out.effects.push_back(Effect::Event(Event::Dropped(drop)));
+            }
         }
         self.out.effects.pop_front()
     }

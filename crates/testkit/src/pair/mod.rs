@@ -185,8 +185,8 @@ impl Pair {
     #[must_use]
     pub fn dropped(&self, client: &str, topic: &str, reason: DropReason) -> u64 {
         let all = self.nodes.iter().flat_map(|node| node.shard.drops().iter());
-        let wanted = all.filter(|(a, b, c, _)| *a == client && *b == topic && *c == reason);
-        wanted.map(|(.., count)| count).sum()
+        let wanted = all.filter(|drop| *drop.client == *client && *drop.topic == *topic && drop.reason == reason);
+        wanted.map(|drop| drop.messages).sum()
     }
 
     /// Takes what the server said has happened, shard by shard.
