@@ -20,8 +20,15 @@ pub enum Lost {
         error: Arc<io::Error>,
     },
     /// The network connection could not be opened.
-    #[error("cannot connect: {0}")]
-    Open(Arc<io::Error>),
+    #[error("cannot connect to port {port} of {host}: {error}")]
+    Open {
+        /// The host as it was named.
+        host: String,
+        /// The TCP port.
+        port: u16,
+        /// What the system said of the last address tried.
+        error: Arc<io::Error>,
+    },
     /// The network connection broke.
     #[error("the connection was lost: {0}")]
     Io(Arc<io::Error>),

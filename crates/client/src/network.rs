@@ -26,7 +26,7 @@ pub(crate) async fn open(options: &ClientOptions) -> Result<TcpStream, Lost> {
             Err(error) => last = error,
         }
     }
-    Err(Lost::Open(Arc::new(last)))
+    Err(Lost::Open { host: options.host.clone(), port: options.port, error: Arc::new(last) })
 }
 
 async fn connect(address: SocketAddr, local: &[SocketAddr]) -> io::Result<TcpStream> {

@@ -133,7 +133,7 @@ pub(crate) struct Plan {
 }
 
 impl ConnectionFlags {
-    /// Checks the options together. `receive_maximum` lowers that of version 5, which is otherwise the same as `-M`.
+    /// Checks the options together. `receive_maximum` lowers the one that version 5 announces.
     pub(crate) fn plan(&self, receive_maximum: Option<u16>) -> anyhow::Result<Plan> {
         let mut properties = self.properties.parse()?;
         let version = self.version();
@@ -164,7 +164,7 @@ impl ConnectionFlags {
             properties.connect.push(Property::SessionExpiryInterval(seconds));
         }
         if properties.connect.receive_maximum().is_none() {
-            let most = receive_maximum.unwrap_or(u16::MAX).min(session.max_in_flight);
+            let most = receive_maximum.unwrap_or(RECEIVE_MAXIMUM).min(RECEIVE_MAXIMUM);
             properties.connect.push(Property::ReceiveMaximum(most));
         }
         session.properties = std::mem::take(&mut properties.connect);
@@ -307,6 +307,9 @@ fn random_id() -> String {
     });
     "mosq-".chars().chain(letters).collect()
 }
+
+/// What mosquitto's clients announce.
+const RECEIVE_MAXIMUM: u16 = 20;
 
 /// mosquitto's clients wait this long before they connect again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! What `pub` and `sub` say and return when the connection ends, with the exit codes of mosquitto's clients.
 
 use darter_client::{ConnAck, Lost, ReasonCode, Version};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Exit code after a connection that was lost.
@@ -42,14 +42,16 @@ pub(crate) fn lost(lost: &Lost, version: Version, quiet: bool) -> ExitCode {
             );
             return ExitCode::from(CONNECTION_LOST);
         }
-        Lost::Lookup { .. } | Lost::Open(_) | Lost::Unsendable(_) => 1,
+        Lost::Lookup { .. } | Lost::Open { .. } | Lost::Unsendable(_) => 1,
         Lost::Io(_) | Lost::ServerClosed | Lost::Failed(_) => CONNECTION_LOST,
     };
-    let text = match lost {
-        Lost::Open(error) => format!("{error}"),
-        other => format!("{other}"),
+    let advice = match lost {
+        Lost::Open { error, .. } if error.kind() == ErrorKind::ConnectionRefused => {
+            "; 'darter' starts a server"
+        }
+        _ => "",
     };
-    complain(quiet, &format!("Error: {text}."));
+    complain(quiet, &format!("Error: {lost}{advice}."));
     ExitCode::from(code)
 }
 

@@ -11,12 +11,24 @@ pub(crate) fn report(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    match missing_feature(error) {
-        // Nobody is left to tell when standard error is closed.
-        Some(line) => drop(writeln!(io::stderr(), "darter: {line}")),
-        None => drop(error.print()),
-    }
+    let line = missing_feature(error).or_else(|| one_line(error));
+    // Nobody is left to tell when standard error is closed.
+    let _ = match line {
+        Some(line) => writeln!(io::stderr(), "darter: {line}"),
+        None => error.print(),
+    };
     ExitCode::FAILURE
+}
+
+/// What is wrong, without the usage that clap puts below it.
+fn one_line(error: &clap::Error) -> Option<String> {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return None;
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
+    let line = lines.collect::<Vec<_>>().join(" ");
+    Some(format!("{}; --help explains the options", line.strip_prefix("error: ")?))
 }
 
 /// One line for an option of mosquitto's clients that is not there yet.

@@ -2,7 +2,6 @@
 
 use crate::client::{Connection, Event, Options, Status};
 use crate::{IncomingIds, Phase, Window};
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -316,7 +315,7 @@ pub(super) fn options(version: Version) -> Options {
 }
 
 /// The messages among the events, acknowledged at once.
-pub(super) fn take_messages(pair: &mut Pair) -> Vec<Box<crate::client::Message>> {
+pub(super) fn take_messages(pair: &mut Pair) -> Vec<crate::client::Message> {
     let mut messages = Vec::new();
     for event in core::mem::take(&mut pair.events) {
         match event {
@@ -324,7 +323,7 @@ pub(super) fn take_messages(pair: &mut Pair) -> Vec<Box<crate::client::Message>>
                 if let Some(delivery) = message.delivery {
                     pair.client.acknowledge(delivery);
                 }
-                messages.push(message);
+                messages.push(*message);
             }
             other => pair.events.push_back(other),
         }
