@@ -32,6 +32,8 @@ const ACCEPTS: usize = 256;
 const LINGER: u64 = 2_000;
 /// How long nothing is accepted when the system has no more files for it, in milliseconds.
 const ACCEPT_PAUSE: u64 = 100;
+/// How often the log says so, in milliseconds.
+const COMPLAINT_PAUSE: u64 = 10_000;
 
 /// What a shard's thread starts with.
 pub(crate) struct Driver {
@@ -60,6 +62,7 @@ struct Running {
     outgoing: Vec<Vec<Item>>,
     changes: Vec<Change>,
     accept_after: Option<u64>,
+    complain_after: u64,
     stopping: bool,
     bytes_received: u64,
     bytes_sent: u64,
@@ -86,6 +89,7 @@ impl Driver {
             outgoing: (0..shards).map(|_| Vec::new()).collect(),
             changes: Vec::new(),
             accept_after: None,
+            complain_after: 0,
             stopping: false,
             bytes_received: 0,
             bytes_sent: 0,
@@ -159,7 +163,10 @@ impl Running {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    event::AcceptFailed { error: &error }.emit();
+                    if self.now >= self.complain_after {
+                        self.complain_after = self.now + COMPLAINT_PAUSE;
+                        event::AcceptFailed { error: &error }.emit();
+                    }
                     self.accept_after = Some(self.now + ACCEPT_PAUSE);
                     return;
                 }

@@ -258,7 +258,6 @@ impl Shard {
         let properties = &connect.properties;
         link.sent_most = properties.receive_maximum().unwrap_or(u16::MAX).min(inflight);
         link.packet_most = properties.maximum_packet_size().unwrap_or(u32::MAX);
-        link.problem_information = properties.request_problem_information().unwrap_or(true);
         if connect.version == Version::V5 {
             link.incoming_aliases =
                 (alias_maximum > 0).then(|| Box::new(IncomingAliases::new(alias_maximum)));

@@ -116,7 +116,8 @@ impl Shard {
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
         let sweep = (!self.retained.is_empty()).then_some(self.next_sweep);
-        [self.wheel.next(), self.timers.next(), sweep].into_iter().flatten().min()
+        let unfinished = (!self.unfinished.is_empty()).then_some(0);
+        [self.wheel.next(), self.timers.next(), sweep, unfinished].into_iter().flatten().min()
     }
 
     /// Looks for expired retained messages, a few at a time [MQTT-3.3.2-5].
@@ -138,6 +139,7 @@ impl Shard {
 
     /// Ends silent connections, publishes delayed wills and ends expired sessions.
     pub fn handle_timeout(&mut self, now: u64) {
+        self.pump_unfinished(now);
         self.sweep(now);
         let mut due = Vec::new();
         self.wheel.advance(now, &mut due);

@@ -46,8 +46,6 @@ pub(crate) struct Link {
     pub(crate) last_seen: u64,
     /// Largest packet the client accepts, in bytes.
     pub(crate) packet_most: u32,
-    /// Whether reason strings and user properties may be sent on packets other than PUBLISH, CONNACK and DISCONNECT.
-    pub(crate) problem_information: bool,
     pub(crate) output: Output,
     /// QoS 0 frames for which the output has no room; the oldest goes first.
     pub(crate) overflow: Option<Box<Overflow>>,
@@ -92,7 +90,6 @@ impl Link {
             silence: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
             last_seen: now,
             packet_most: u32::MAX,
-            problem_information: true,
             output: Output::default(),
             overflow: None,
             incoming_aliases: None,

@@ -16,6 +16,8 @@ use darter_session::Phase;
 const ROWS_AHEAD: usize = 256;
 /// Retained messages sent before the room in the output is looked at again.
 const RETAINED_AT_ONCE: usize = 64;
+/// Pages of retained messages looked through for one session before others get their turn.
+const PAGES_AT_ONCE: usize = 32;
 
 impl Session {
     /// Nothing waits to be sent.
@@ -31,8 +33,8 @@ impl Shard {
         if session.is_idle() || !session.attached {
             return;
         }
-        self.pump_retained(now, slot);
         self.pump_queue(now, slot);
+        self.pump_retained(now, slot);
     }
 
     /// True when another message may be appended to the output of this session's connection.
@@ -44,17 +46,23 @@ impl Shard {
 
     fn pump_retained(&mut self, now: u64, slot: u32) {
         let mut page: Vec<Message> = Vec::new();
-        while self.has_room(slot) {
-            let session = &mut self.out.sessions[slot as usize];
-            let link = &self.out.links[session.link as usize];
-            if link.held > 0 {
+        for _ in 0..PAGES_AT_ONCE {
+            if !self.has_room(slot) {
                 return;
             }
+            let session = &mut self.out.sessions[slot as usize];
+            let link = &self.out.links[session.link as usize];
             let Some(scans) = &mut session.scans else { return };
-            let Some(mut scan) = scans.pop_front() else {
+            let Some(first) = scans.front() else {
                 session.scans = None;
                 return;
             };
+            // What is acknowledged must not pile up in the queue: it would cost memory for nothing.
+            let window = link.sent < link.sent_most && session.queue.is_live();
+            if link.held > 0 || (first.options.qos != QoS::AtMostOnce && !window) {
+                return;
+            }
+            let Some(mut scan) = scans.pop_front() else { return };
             page.clear();
             let more = self.retained.scan(&scan.filter, &mut scan.cursor, RETAINED_AT_ONCE, &mut page);
             for message in &page {
@@ -64,6 +72,14 @@ impl Shard {
             if more && let Some(scans) = &mut session.scans {
                 scans.push_front(scan);
             }
+        }
+        self.unfinished.push(slot);
+    }
+
+    /// Goes on with scans that were left so that others got their turn.
+    pub(crate) fn pump_unfinished(&mut self, now: u64) {
+        for slot in core::mem::take(&mut self.unfinished) {
+            self.pump(now, slot);
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Shard {
     pub(crate) next_sweep: u64,
     pub(crate) next_forgetting: u64,
     pub(crate) closing: Vec<u32>,
+    /// Slots of the sessions with retained messages still to be looked through.
+    pub(crate) unfinished: Vec<u32>,
     /// The sessions for which the store reads: their slots, and the ends of their queues when it was asked.
     pub(crate) loads: HashMap<SessionNumber, (u32, u64)>,
     pub(crate) serial: u32,
@@ -123,6 +125,7 @@ impl Shard {
             next_sweep: 0,
             next_forgetting: 0,
             closing: Vec::new(),
+            unfinished: Vec::new(),
             loads: HashMap::new(),
             serial: 0,
             next_session: (u64::from(place.index) << 56) + 1,

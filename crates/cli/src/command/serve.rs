@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{panic, process, thread};
 
 const NOTES: &str = "\
 Without options the server listens on port 1883 for programs on this computer only. Its state (sessions, retained \
@@ -101,6 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     open_files::allow_as_many_as_possible();
     let options = config.options()?;
     let stop = stop::Signal::listen().context("cannot watch for signals")?;
+    end_with_a_shard();
     let broker = Broker::start(&options)?;
 
     let addresses = banner::json(broker.addresses());
@@ -116,6 +118,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     tracing::info!("stopping: every client is disconnected");
     broker.shutdown();
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code for a defect of the program itself, as in BSD's sysexits.
+const SOFTWARE_ERROR: i32 = 70;
+
+/// A server without one of its shards would look alive and serve only some: better to end, and to be started again.
+fn end_with_a_shard() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        usual(info);
+        if thread::current().name().is_some_and(|name| name.starts_with("darter-shard")) {
+            process::exit(SOFTWARE_ERROR);
+        }
+    }));
 }
 
 impl Arguments {
