@@ -77,7 +77,15 @@ fn format() -> Result<(), String> {
 /// Every test of the workspace, with nextest when it is there.
 fn workspace_tests() -> Result<(), String> {
     if step::is_installed("cargo", &["nextest", "--version"]) {
-        execute(&mut cargo(&["nextest", "run", "--workspace", "--all-features", "--no-tests", "pass"]))
+        execute(&mut cargo(&[
+            "nextest",
+            "run",
+            "--workspace",
+            "--all-features",
+            "--no-tests",
+            "pass",
+            "--no-fail-fast",
+        ]))
     } else {
         execute(&mut cargo(&["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"]))
     }
