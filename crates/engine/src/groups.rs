@@ -1,10 +1,11 @@
 //! Shared subscriptions (section 4.8.2): one shard owns a group and gives each message to one member.
 
-use crate::effect::Effect;
 use crate::event::DropReason;
 use crate::held::Wait;
+use crate::link::NONE;
 use crate::outbox::{Delivery, Routed};
 use crate::peer::{DirectTo, PeerItem};
+use crate::queue::Load;
 use crate::shard::Shard;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -263,7 +264,7 @@ impl Shard {
     /// A session ended that may have shared messages: reads its queue before it goes.
     pub(crate) fn depart(&mut self, session: SessionNumber, client: Arc<str>) {
         self.groups.departed.insert(session, client);
-        self.out.effects.push_back(Effect::Load { session, from: 0, limit: usize::MAX });
+        self.load(session, Load { slot: NONE, next: 0, unanswered: 0 }, 0, usize::MAX);
     }
 
     /// The queue of an ended session: what it did not acknowledge of its shared subscriptions goes to other members,

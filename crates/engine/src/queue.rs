@@ -19,6 +19,17 @@ const RETAINED_AT_ONCE: usize = 64;
 /// Pages of retained messages looked through for one session before others get their turn.
 const PAGES_AT_ONCE: usize = 32;
 
+/// What is to be remembered of a session for which the store reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// Its slot.
+    pub(crate) slot: u32,
+    /// The end of its queue when the store was asked.
+    pub(crate) next: u64,
+    /// Questions without an answer; only the answer to the last one counts.
+    pub(crate) unanswered: u32,
+}
+
 impl Session {
     /// Nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
@@ -112,10 +123,8 @@ impl Shard {
                     queue.ahead = None;
                     if queue.unread < queue.next && !queue.loading {
                         queue.loading = true;
-                        self.loads.insert(session.number, (slot, queue.next));
-                        let load =
-                            Effect::Load { session: session.number, from: queue.unread, limit: ROWS_AHEAD };
-                        self.out.effects.push_back(load);
+                        let (number, from, next) = (session.number, queue.unread, queue.next);
+                        self.load(number, Load { slot, next, unanswered: 0 }, from, ROWS_AHEAD);
                     }
                     return;
                 }
@@ -187,6 +196,13 @@ impl Shard {
         }
     }
 
+    /// Asks the store for rows of a session's queue.
+    pub(crate) fn load(&mut self, session: SessionNumber, load: Load, from: u64, limit: usize) {
+        let known = self.loads.entry(session).or_insert(load);
+        *known = Load { unanswered: known.unanswered + 1, ..load };
+        self.out.effects.push_back(Effect::Load { session, from, limit });
+    }
+
     /// The store's answer to [`Effect::Load`]: the rows from the first wanted on, and the sequence after the last one looked at.
     pub fn handle_loaded(
         &mut self,
@@ -195,10 +211,17 @@ impl Shard {
         rows: Vec<(u64, QueueRow)>,
         through: u64,
     ) {
+        let Some(load) = self.loads.get_mut(&session) else { return };
+        load.unanswered -= 1;
+        if load.unanswered > 0 {
+            // An answer to a question of an earlier connection: what it says is no longer true.
+            return;
+        }
+        let Load { slot, next: asked, .. } = *load;
+        self.loads.remove(&session);
         if self.handle_departed_rows(now, session, &rows) {
             return;
         }
-        let Some((slot, asked)) = self.loads.remove(&session) else { return };
         let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session)
         else {
             return;

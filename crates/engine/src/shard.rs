@@ -10,6 +10,7 @@ use crate::link::{Link, LinkState, NONE};
 use crate::outbox::Outbox;
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
+use crate::queue::Load;
 use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
@@ -82,8 +83,8 @@ pub struct Shard {
     pub(crate) closing: Vec<u32>,
     /// Slots of the sessions with retained messages still to be looked through.
     pub(crate) unfinished: Vec<u32>,
-    /// The sessions for which the store reads: their slots, and the ends of their queues when it was asked.
-    pub(crate) loads: HashMap<SessionNumber, (u32, u64)>,
+    /// The sessions for which the store reads.
+    pub(crate) loads: HashMap<SessionNumber, Load>,
     pub(crate) serial: u32,
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
