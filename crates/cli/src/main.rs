@@ -27,9 +27,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(with_default_command(std::env::args_os().collect())) {
+    let arguments = with_default_command(std::env::args_os().collect());
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return command::usage::report(&error),
+        Err(error) => return command::usage::report(&error, arguments.get(1).and_then(|word| word.to_str())),
     };
     match cli.command.run() {
         Ok(code) => code,

@@ -1,5 +1,6 @@
 //! `darter pub` and `darter sub` beside mosquitto_pub and mosquitto_sub: the same options must give the same bytes on
 //! standard output, the same bytes on the wire and the same exit code.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod programs;
@@ -212,6 +213,7 @@ fn retained_messages_are_treated_alike() {
     }
 }
 
+/// mosquitto_sub 2.0 removes them as well, but never ends after that.
 #[test]
 fn retained_messages_are_removed_except_those_left_out() {
     for server in Server::both() {
@@ -309,14 +311,24 @@ fn received_messages_are_answered_with_the_same_bytes() {
     for (options, messages) in [
         ("-t a -i me -C 3 -q 1", &three[..]),
         ("-t a -i me -C 1", b"\x31\x06\x00\x01axyz"),
-        ("-t a -i me -C 1 --remove-retained", b"\x31\x06\x00\x01axyz"),
         ("-t a -i me --retained-only", b"\x30\x06\x00\x01axyz"),
-        ("-t a -i me -C 1 -U b -U c", b"\x30\x06\x00\x01axyz"),
     ] {
         let [mosquitto, darter] = MAKERS.map(|maker| conversation(maker, "sub", &words(options), messages));
         assert_eq!(mosquitto.1, darter.1, "{options}");
         assert_eq!(darter.0, Some(0), "{options}");
     }
+}
+
+/// The end may differ: mosquitto_sub closes its socket over unread answers.
+#[test]
+fn unsubscribing_sends_the_same_bytes() {
+    let [mosquitto, darter] = MAKERS.map(|maker| {
+        let (code, packets) = conversation(maker, "sub", &words("-t a -i me -U b -U c/# -q 1 -E"), b"");
+        assert_eq!(code, Some(0));
+        packets.lines().take(4).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(mosquitto, darter);
+    assert_eq!(darter.len(), 4);
 }
 
 /// mosquitto_sub closes its socket over unread bytes here, and its last packets may never arrive.

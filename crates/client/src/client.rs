@@ -1,8 +1,8 @@
 use crate::driver::{Command, Driver};
 use crate::messages::Messages;
 use crate::{
-    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Properties, Publish, PublishError, QoS,
-    ReasonCode, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck, Unsubscribe,
+    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Properties, Publish, QoS, ReasonCode, SubAck,
+    Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck, Unsubscribe,
 };
 use darter_codec::ByteString;
 use std::future::Future;
@@ -56,7 +56,7 @@ impl Client {
     pub async fn start_publish(&self, publish: Publish) -> Result<Publication, Error> {
         let (reply, outcome) = oneshot::channel();
         self.command(Command::Publish { publish, reply }).await?;
-        Ok(Publication { outcome })
+        Ok(Answer { outcome })
     }
 
     /// Subscribes to one topic filter and returns the stream of its messages.
@@ -79,24 +79,24 @@ impl Client {
         properties: Properties,
     ) -> Result<(Messages, SubAck), Error> {
         let (sender, messages) = Messages::new(self.stream_capacity);
-        let suback = self.send_subscribe(filters, properties, Some(sender)).await?;
+        let suback = self.start_subscribe(filters, properties, Some(sender)).await?.await?;
         if suback.reasons.iter().all(|reason| reason.is_error()) {
             return Err(Error::SubscriptionRefused(Box::new(suback)));
         }
         Ok((messages, suback))
     }
 
-    /// Subscribes for the stream of [`Self::connect_with_inbox`]. Topic filters that the server refused are among the
-    /// reasons of the answer.
+    /// Subscribes for the stream of [`Self::connect_with_inbox`]; the result is a future for the answer, in whose
+    /// reasons the topic filters are that the server refused.
     ///
     /// # Errors
-    /// When the client is disconnected for good before.
-    pub async fn subscribe_to_inbox(
+    /// When the client is disconnected for good.
+    pub async fn start_subscribe_to_inbox(
         &self,
         filters: Vec<SubscribeFilter>,
         properties: Properties,
-    ) -> Result<SubAck, Error> {
-        self.send_subscribe(filters, properties, None).await
+    ) -> Result<Answer<SubAck>, Error> {
+        self.start_subscribe(filters, properties, None).await
     }
 
     /// Ends subscriptions.
@@ -108,10 +108,22 @@ impl Client {
         filters: Vec<ByteString>,
         properties: Properties,
     ) -> Result<UnsubAck, Error> {
-        let (reply, answer) = oneshot::channel();
+        self.start_unsubscribe(filters, properties).await?.await
+    }
+
+    /// Asks to end subscriptions; the result is a future for the answer.
+    ///
+    /// # Errors
+    /// When the client is disconnected for good.
+    pub async fn start_unsubscribe(
+        &self,
+        filters: Vec<ByteString>,
+        properties: Properties,
+    ) -> Result<Answer<UnsubAck>, Error> {
+        let (reply, outcome) = oneshot::channel();
         let unsubscribe = Unsubscribe { packet_id: FIRST_ID, properties, filters };
         self.command(Command::Unsubscribe { unsubscribe, reply }).await?;
-        answer.await.map_err(|_| Error::Closed)?
+        Ok(Answer { outcome })
     }
 
     /// Disconnects after everything handed over before was sent, and returns when the network connection is closed.
@@ -154,16 +166,16 @@ impl Client {
         Ok(Self { commands, closed, stream_capacity })
     }
 
-    async fn send_subscribe(
+    async fn start_subscribe(
         &self,
         filters: Vec<SubscribeFilter>,
         properties: Properties,
         stream: Option<mpsc::Sender<crate::messages::Incoming>>,
-    ) -> Result<SubAck, Error> {
-        let (reply, answer) = oneshot::channel();
+    ) -> Result<Answer<SubAck>, Error> {
+        let (reply, outcome) = oneshot::channel();
         let subscribe = Subscribe { packet_id: FIRST_ID, properties, filters };
         self.command(Command::Subscribe { subscribe, stream, reply }).await?;
-        answer.await.map_err(|_| Error::Closed)?
+        Ok(Answer { outcome })
     }
 
     async fn command(&self, command: Command) -> Result<(), Error> {
@@ -171,21 +183,20 @@ impl Client {
     }
 }
 
-/// A future for the acknowledgement of one message.
+/// A future for the server's answer to one request.
 #[derive(Debug)]
-pub struct Publication {
-    outcome: oneshot::Receiver<Result<Acknowledgement, PublishError>>,
+pub struct Answer<T> {
+    outcome: oneshot::Receiver<Result<T, Error>>,
 }
 
-impl Future for Publication {
-    type Output = Result<Acknowledgement, Error>;
+/// A future for the acknowledgement of one message.
+pub type Publication = Answer<Acknowledgement>;
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.outcome).poll(context).map(|outcome| match outcome {
-            Ok(Ok(acknowledgement)) => Ok(acknowledgement),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(Error::Closed),
-        })
+        Pin::new(&mut self.outcome).poll(context).map(|outcome| outcome.unwrap_or(Err(Error::Closed)))
     }
 }
 

@@ -4,8 +4,8 @@ use crate::messages::Incoming;
 use crate::requests::{Request, Requests};
 use crate::routes::Routes;
 use crate::{
-    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Observer, Properties, Publish, PublishError,
-    ReasonCode, Resubscribe, SubAck, Subscribe, UnsubAck, Unsubscribe, backoff, network,
+    Acknowledgement, ClientOptions, Disconnect, Error, Lost, Observer, Properties, Publish, ReasonCode,
+    Resubscribe, SubAck, Subscribe, UnsubAck, Unsubscribe, backoff, network,
 };
 use darter_codec::ConnAck;
 use darter_session::client::{Connection, Delivery, End, Event, Status, Token};
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub(crate) enum Command {
     Publish {
         publish: Publish,
-        reply: oneshot::Sender<Result<Acknowledgement, PublishError>>,
+        reply: oneshot::Sender<Result<Acknowledgement, Error>>,
     },
     Subscribe {
         subscribe: Subscribe,
@@ -48,7 +48,7 @@ pub(crate) struct Driver {
     connection: Connection,
     commands: mpsc::Receiver<Command>,
     acknowledgements: mpsc::UnboundedReceiver<Delivery>,
-    publications: BTreeMap<Token, oneshot::Sender<Result<Acknowledgement, PublishError>>>,
+    publications: BTreeMap<Token, oneshot::Sender<Result<Acknowledgement, Error>>>,
     requests: Requests,
     routes: Routes,
     /// Told of the first connection.
@@ -235,7 +235,7 @@ impl Driver {
             Event::Published(token, outcome) => {
                 if let Some(reply) = self.publications.remove(&token) {
                     // Nobody waits for the outcome of a dropped publication.
-                    let _ = reply.send(outcome);
+                    let _ = reply.send(outcome.map_err(Error::from));
                 }
             }
             Event::Subscribed(token, suback) => self.requests.subscribed(token, *suback),

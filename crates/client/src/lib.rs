@@ -36,7 +36,7 @@ mod requests;
 mod routes;
 
 pub use backoff::Backoff;
-pub use client::{Client, Publication};
+pub use client::{Answer, Client, Publication};
 pub use error::{Error, Lost};
 pub use messages::Messages;
 pub use options::{ClientOptions, Observer, Resubscribe};

@@ -279,19 +279,29 @@ async fn set_up(
     arguments: &Arguments,
     properties: &PacketProperties,
 ) -> Result<bool, Error> {
-    let mut wanted = true;
-    if !filters.is_empty() {
-        let answer = client.subscribe_to_inbox(filters, properties.subscribe.clone()).await?;
-        if answer.reasons.iter().all(|reason| reason.is_error()) {
-            complain(arguments.connection.quiet, "Error: The server refused every subscription.");
-            wanted = false;
-        }
-        wanted = wanted && !arguments.exit_after_subscribing;
-    }
+    let subscribed = if filters.is_empty() {
+        None
+    } else {
+        Some(client.start_subscribe_to_inbox(filters, properties.subscribe.clone()).await?)
+    };
+    let mut unsubscribed = Vec::new();
     for filter in &arguments.unsubscribe {
-        client.unsubscribe(vec![filter.as_str().into()], properties.unsubscribe.clone()).await?;
+        let filters = vec![filter.as_str().into()];
+        unsubscribed.push(client.start_unsubscribe(filters, properties.unsubscribe.clone()).await?);
     }
-    Ok(wanted)
+    if let Some(answer) = subscribed {
+        if answer.await?.reasons.iter().all(|reason| reason.is_error()) {
+            complain(arguments.connection.quiet, "Error: The server refused every subscription.");
+            return Ok(false);
+        }
+        if arguments.exit_after_subscribing {
+            return Ok(false);
+        }
+    }
+    for answer in unsubscribed {
+        answer.await?;
+    }
+    Ok(true)
 }
 
 fn timed_out(quiet: bool) -> ExitCode {

@@ -5,7 +5,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Prints help where it was asked for, and otherwise what is wrong with the command line.
-pub(crate) fn report(error: &clap::Error) -> ExitCode {
+///
+/// `command` is the first word of the command line. `pub` and `sub` end with mosquitto's exit code.
+pub(crate) fn report(error: &clap::Error, command: Option<&str>) -> ExitCode {
+    if !matches!(command, Some("pub" | "sub")) {
+        error.exit();
+    }
     if !error.use_stderr() {
         // Nobody is left to tell when standard output is closed.
         let _ = error.print();

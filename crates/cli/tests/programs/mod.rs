@@ -1,5 +1,7 @@
 //! mosquitto's clients and darter's, run with the same options against the same servers.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -236,6 +238,9 @@ fn ended(child: Child) -> Output {
     thread::spawn(move || drop(sender.send(child.wait_with_output())));
     match receiver.recv_timeout(DEADLINE) {
         Ok(output) => output.unwrap(),
-        Err(_) => panic!("the program with process number {id} does not end"),
+        Err(_) => {
+            let _ = kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGKILL);
+            panic!("the program does not end");
+        }
     }
 }
