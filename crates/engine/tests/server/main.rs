@@ -1,6 +1,7 @@
 //! What a server does, as its clients see it: every battery runs with one shard, with four in several arrangements, and
 //! with bytes, items between shards and commits flowing in orders drawn from seeds.
 #![allow(missing_docs, reason = "the tests are named for what they show")]
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong shall end at once")]
 
 use darter_testkit::{Commits, Pair, Setup};
 

@@ -4,7 +4,8 @@ use super::Pair;
 use super::wire::Holder;
 use darter_codec::{ConnAck, Properties, Publish, ReasonCode, SubAck, Subscribe};
 use darter_session::client::{
-    Acknowledgement, CommandError, Connection, End, Event, Message, Options, PublishError, Status, Token,
+    Acknowledgement, CommandError, Connection, Delivery, End, Event, Message, Options, PublishError, Status,
+    Token,
 };
 
 /// Names a client.
@@ -21,6 +22,7 @@ pub(super) struct Client {
     connacks: Vec<ConnAck>,
     ends: Vec<End>,
     acknowledges: bool,
+    unacknowledged: Vec<Delivery>,
 }
 
 impl Client {
@@ -47,13 +49,21 @@ impl Pair {
             connacks: Vec::new(),
             ends: Vec::new(),
             acknowledges: true,
+            unacknowledged: Vec::new(),
         });
         ClientId(self.clients.len() - 1)
     }
 
-    /// Whether the client acknowledges what it receives without the test's help.
+    /// Whether the client acknowledges what it receives at once; when it does again, also what it has received before.
     pub fn set_acknowledges(&mut self, client: ClientId, acknowledges: bool) {
-        self.clients[client.0].acknowledges = acknowledges;
+        let one = &mut self.clients[client.0];
+        one.acknowledges = acknowledges;
+        if acknowledges {
+            for delivery in std::mem::take(&mut one.unacknowledged) {
+                one.connection.acknowledge(delivery);
+            }
+            self.pump_client(client.0);
+        }
     }
 
     /// The client opens a network connection, unless it has one.
@@ -193,8 +203,17 @@ impl Pair {
     /// Takes what a client wants to send and to say.
     fn pump_client(&mut self, index: usize) {
         let now = self.now;
-        let Client { connection, wire, messages, published, subscribed, connacks, ends, acknowledges } =
-            &mut self.clients[index];
+        let Client {
+            connection,
+            wire,
+            messages,
+            published,
+            subscribed,
+            connacks,
+            ends,
+            acknowledges,
+            unacknowledged,
+        } = &mut self.clients[index];
         let mut over = false;
         loop {
             let mut bytes = Vec::new();
@@ -211,10 +230,9 @@ impl Pair {
             match event {
                 Event::Connected(connack) => connacks.push(*connack),
                 Event::Message(message) => {
-                    if let Some(delivery) = message.delivery
-                        && *acknowledges
-                    {
-                        connection.acknowledge(delivery);
+                    match message.delivery {
+                        Some(delivery) if *acknowledges => connection.acknowledge(delivery),
+                        delivery => unacknowledged.extend(delivery),
                     }
                     messages.push(*message);
                 }

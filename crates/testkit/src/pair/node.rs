@@ -121,7 +121,7 @@ impl Pair {
                 match answer {
                     Answer::Committed(batch) => shard.handle_committed(now, batch),
                     Answer::Loaded { session, rows, through } => {
-                        shard.handle_loaded(now, session, rows, through)
+                        shard.handle_loaded(now, session, rows, through);
                     }
                 }
             }

@@ -32,7 +32,7 @@ impl Stream {
 
     /// Loses everything after the next `bytes` bytes that are written.
     pub(crate) fn cut_after(&mut self, bytes: usize) {
-        self.cut = Some(bytes);
+        self.cut = Some(self.cut.map_or(bytes, |left| left.min(bytes)));
     }
 
     /// Nothing comes through any more, and everything that did was read.
