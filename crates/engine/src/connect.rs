@@ -200,8 +200,10 @@ impl Shard {
         let present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.create_session(client, expiry));
         let session = &mut self.out.sessions[slot as usize];
-        if expiry > 0 && (!present || session.expiry != expiry) {
+        let changed = if present { session.expiry != expiry } else { expiry > 0 };
+        if changed {
             stored = true;
+            session.kept = true;
             let (number, client) = (session.number, session.client.clone());
             self.out.persist.push(Change::Session { session: number, client, expiry });
         }

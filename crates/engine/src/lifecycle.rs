@@ -78,7 +78,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Event(Event::SessionEnded { client: client.clone(), expired }));
         if session.has_shared_rows {
             self.depart(session.number, client);
-        } else if session.is_durable() || session.queue.next > 0 {
+        } else if session.kept || session.queue.next > 0 {
             self.out.persist.push(Change::SessionEnded { session: session.number, client });
         }
     }

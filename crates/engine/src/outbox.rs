@@ -156,7 +156,7 @@ impl Outbox {
             return;
         }
         let room = link.sent < link.sent_most && link.output.len() < self.limits.output_bytes;
-        if !room || !session.queue.is_live() {
+        if !room || !session.queue.is_live() || session.window.is_full() {
             self.enqueue(routed, to);
             return;
         }

@@ -113,7 +113,7 @@ impl Shard {
             }
             let session = &mut self.out.sessions[slot as usize];
             let link = &self.out.links[session.link as usize];
-            if link.sent >= link.sent_most {
+            if link.sent >= link.sent_most || session.window.is_full() {
                 return;
             }
             let queue = &mut session.queue;

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) user: Option<Arc<str>>,
     /// Session expiry interval in seconds (section 3.1.2.11.2); 0 ends the session with its connection.
     pub(crate) expiry: u32,
+    /// The store knows of it, even if its expiry has become 0 since.
+    pub(crate) kept: bool,
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
@@ -100,6 +102,7 @@ impl Session {
             client,
             user: None,
             expiry,
+            kept: false,
             window: Window::default(),
             incoming: IncomingIds::default(),
             queue: Queue::default(),

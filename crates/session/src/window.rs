@@ -59,11 +59,17 @@ impl<T> Window<T> {
         self.live == 0
     }
 
+    /// True when every packet identifier is in use.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.live >= usize::from(u16::MAX)
+    }
+
     /// Takes the next free packet identifier for a packet that now waits in `phase`.
     ///
     /// None when all 65,535 identifiers are in use.
     pub fn insert(&mut self, phase: Phase, tag: T) -> Option<PacketId> {
-        if self.live >= usize::from(u16::MAX) {
+        if self.is_full() {
             return None;
         }
         if self.recent.len() >= RECENT_SLOTS {
