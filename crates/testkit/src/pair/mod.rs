@@ -185,7 +185,8 @@ impl Pair {
     #[must_use]
     pub fn dropped(&self, client: &str, topic: &str, reason: DropReason) -> u64 {
         let all = self.nodes.iter().flat_map(|node| node.shard.drops().iter());
-        let wanted = all.filter(|drop| *drop.client == *client && *drop.topic == *topic && drop.reason == reason);
+        let wanted =
+            all.filter(|drop| *drop.client == *client && *drop.topic == *topic && drop.reason == reason);
         wanted.map(|drop| drop.messages).sum()
     }
 
