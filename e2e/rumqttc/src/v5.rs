@@ -102,7 +102,9 @@ async fn watch(mut events: EventLoop) {
 /// The reason code of a DISCONNECT from the server.
 fn reason(error: &ConnectionError) -> Option<u8> {
     match error {
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => Some(*reason_code as u8),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
+            Some(*reason_code as u8)
+        }
         _ => None,
     }
 }
