@@ -138,7 +138,7 @@ pub(crate) const TABLE: &[Broken] = &[
         "will retain is not looked at",
         "MQTT-3.1.2-17",
         "a_will_with_retain_is_retained",
-        "nothing in time",
+        "a later subscriber got None",
         |_, way, bytes, _| {
             let connect = way == ToServer && edit::kind(&bytes) == 1;
             vec![Pass(if connect { edit::connect_flags(&bytes, |flags| flags & !0x20) } else { bytes })]
