@@ -72,8 +72,14 @@ impl Conn {
         ReadOutcome::Bytes { count, more: count == wanted || self.ending }
     }
 
-    /// Keeps what was not consumed.
-    pub(crate) fn keep(&mut self, rest: &[u8], pool: &Pool) {
+    /// Keeps what was not consumed because it must wait.
+    pub(crate) fn keep_whole(&mut self, rest: &[u8]) {
+        self.input.extend_from_slice(rest);
+        self.wanted = 0;
+    }
+
+    /// Keeps the start of a packet that is no larger than it may be.
+    pub(crate) fn keep_start(&mut self, rest: &[u8], pool: &Pool) {
         self.input.extend_from_slice(rest);
         self.wanted = match frame::scan(&self.input, usize::MAX) {
             Ok(Scan::Partial { total: Some(total) }) => total,

@@ -275,7 +275,11 @@ impl Running {
         if let Some(Some(conn)) = self.conns.get_mut(id.slot as usize)
             && conn.link == id
         {
-            conn.keep(rest, &self.large);
+            if self.driver.shard.is_reading(id) {
+                conn.keep_start(rest, &self.large);
+            } else {
+                conn.keep_whole(rest);
+            }
         }
     }
 
@@ -381,7 +385,14 @@ impl Running {
                 self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
             }
             Effect::Move { link, shard } => self.move_socket(link, shard),
-            Effect::Resume { link } => self.resume(link),
+            Effect::Resume { link } => {
+                self.resume(link);
+                if let Some(conn) = self.conn(link)
+                    && std::mem::take(&mut conn.paused)
+                {
+                    self.ready.push_back(link);
+                }
+            }
             Effect::Close { link, last } => self.close(link, last),
             Effect::Load { session, from, limit } => {
                 // The store shall also read what was queued since this turn's batch.

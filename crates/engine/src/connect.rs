@@ -59,7 +59,7 @@ impl Shard {
         let owner = self.owner(&connect.client_id);
         if owner != self.place.index && !connect.client_id.is_empty() {
             if let Some(link) = self.out.link_mut(id) {
-                link.state = LinkState::Closed;
+                link.state = LinkState::Moving;
                 self.closing.push(id.slot);
             }
             self.out.effects.push_back(Effect::Move { link: id, shard: owner });

@@ -20,6 +20,8 @@ pub(crate) enum LinkState {
     Opening,
     /// CONNACK was sent.
     Open,
+    /// The socket belongs to another shard, which gets every byte that was not consumed.
+    Moving,
     /// Nothing more is read or written; the slot is freed at the end of the turn.
     Closed,
 }

@@ -160,7 +160,7 @@ impl Shard {
             let limit = match link.state {
                 LinkState::Connecting => connect_size,
                 LinkState::Open => packet_size,
-                LinkState::Authenticating | LinkState::Opening => return consumed,
+                LinkState::Authenticating | LinkState::Opening | LinkState::Moving => return consumed,
                 LinkState::Closed => return input.len(),
             };
             let connecting = link.state == LinkState::Connecting;
@@ -312,13 +312,19 @@ impl Shard {
         }
     }
 
-    /// True while reading from this client must wait, because it does not read what the server answers.
+    /// True while the bytes of a connection are looked at; otherwise they wait for [`Effect::Resume`] or [`Effect::Move`].
+    #[must_use]
+    pub fn is_reading(&self, id: LinkId) -> bool {
+        let state = self.out.links.get(id.slot as usize).map(|link| link.state);
+        matches!(state, Some(LinkState::Connecting | LinkState::Open))
+    }
+
+    /// True while reading from this client must wait: nothing is looked at, or it does not read what the server answers.
     #[must_use]
     pub fn is_paused(&self, id: LinkId) -> bool {
-        self.out
-            .links
-            .get(id.slot as usize)
-            .is_some_and(|link| link.output.len() > 2 * self.out.limits.output_bytes)
+        let most = 2 * self.out.limits.output_bytes;
+        !self.is_reading(id)
+            || self.out.links.get(id.slot as usize).is_some_and(|link| link.output.len() > most)
     }
 
     /// Frees the slots of closed connections.
@@ -360,7 +366,7 @@ impl Shard {
     /// Ends a connection from the server's side or after the client's end; the session goes on or ends as it should.
     pub(crate) fn close(&mut self, now: u64, slot: u32, ending: Ending) {
         let Some(link) = self.out.links.get_mut(slot as usize) else { return };
-        if link.state == LinkState::Closed {
+        if matches!(link.state, LinkState::Closed | LinkState::Moving) {
             return;
         }
         let was_open = matches!(link.state, LinkState::Open | LinkState::Opening);
