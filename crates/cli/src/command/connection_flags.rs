@@ -22,8 +22,11 @@ pub(crate) struct ConnectionFlags {
     #[arg(short, long, value_name = "PORT")]
     port: Option<u16>,
 
-    /// Everything at once, as mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC
-    #[arg(short = 'L', long, value_name = "URL", allow_hyphen_values = true)]
+    /// Everything at once: user, password, host, port and topic
+    #[arg(
+        short = 'L', long, value_name = "URL", allow_hyphen_values = true,
+        help = "Everything at once, as mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC"
+    )]
     url: Option<String>,
 
     /// User name
