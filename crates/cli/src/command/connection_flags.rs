@@ -24,7 +24,10 @@ pub(crate) struct ConnectionFlags {
 
     /// Everything at once: user, password, host, port and topic
     #[arg(
-        short = 'L', long, value_name = "URL", allow_hyphen_values = true,
+        short = 'L',
+        long,
+        value_name = "URL",
+        allow_hyphen_values = true,
         help = "Everything at once, as mqtt://[USER[:PASSWORD]@]HOST[:PORT]/TOPIC"
     )]
     url: Option<String>,
