@@ -56,7 +56,7 @@ impl Place {
 /// Sessions, subscriptions and routing of the clients that one thread serves, without any IO.
 ///
 /// The driver calls, in this order in each turn:
-/// 1. [`accept`](Self::accept), [`receive`](Self::receive), [`lost`](Self::lost), [`drained`](Self::drained) for what its
+/// 1. [`accept`](Self::accept), [`receive`](Self::receive), [`lost`](Self::lost) for what its
 ///    sockets did, [`handle_peer`](Self::handle_peer) for what other shards sent, [`handle_timeout`](Self::handle_timeout)
 ///    when [`next_timeout`](Self::next_timeout) has passed;
 /// 2. [`take_batch`](Self::take_batch): stores the changes and, once they are stored (at once or in a later turn), calls
