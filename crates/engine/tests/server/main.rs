@@ -64,6 +64,7 @@ mod commits;
 mod connecting;
 mod delivery;
 mod expiry;
+mod group_schedules;
 mod keep_alive;
 mod limits;
 mod retained;

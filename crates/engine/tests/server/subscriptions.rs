@@ -5,8 +5,8 @@ use darter_codec::{
     SubscriptionOptions, Unsubscribe, Version,
 };
 use darter_testkit::packets::{
-    connect, connect_as, id, properties, publish, publish_1, resume, retained, subscribe, subscribe_with,
-    unsubscribe,
+    connect, connect_as, id, properties, publish, publish_1, publish_2, pubrel, resume, retained, subscribe,
+    subscribe_with, unsubscribe,
 };
 
 fn options(qos: QoS) -> SubscriptionOptions {
@@ -32,6 +32,23 @@ battery! {
         let mut identifiers: Vec<_> = messages[0].properties.subscription_identifiers().collect();
         identifiers.sort_unstable();
         assert_eq!(identifiers, [1, 200, 268_435_455], "[MQTT-3.3.4-4]");
+    }
+
+    fn the_highest_qos_of_overlapping_subscriptions_counts(pair: &mut Pair) {
+        let p = pair.join(connect("p"));
+        let filters = ["t", "+", "#"];
+        for turn in 0..filters.len() {
+            let a = pair.join(connect("a"));
+            for (number, filter) in filters.iter().enumerate() {
+                let qos = [QoS::AtMostOnce, QoS::ExactlyOnce, QoS::AtLeastOnce][(number + turn) % 3];
+                pair.subscribe(a, subscribe(filter, qos));
+            }
+            pair.exchange(p, publish_2("t", "x", 1));
+            pair.exchange(p, pubrel(id(1)));
+            let messages = pair.drain(a);
+            assert_eq!((messages.len(), messages[0].qos), (1, QoS::ExactlyOnce));
+            pair.lose(a);
+        }
     }
 
     fn identifiers_are_kept_for_queued_messages(pair: &mut Pair) {
