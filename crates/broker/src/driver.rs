@@ -393,7 +393,7 @@ impl Running {
                     self.ready.push_back(link);
                 }
             }
-            Effect::Close { link, last } => self.close(link, last),
+            Effect::Close { link, last } => self.close(link, last.to_vec()),
             Effect::Load { session, from, limit } => {
                 // The store shall also read what was queued since this turn's batch.
                 self.submit();

@@ -136,13 +136,15 @@ impl StatusTopics {
 }
 
 /// Messages not delivered, in the order of [`DropReason::ALL`](darter_engine::DropReason::ALL).
-const DROPPED: [&str; 6] = [
+const DROPPED: [&str; 8] = [
     "$SYS/broker/publish/messages/dropped/queue-full",
     "$SYS/broker/publish/messages/dropped/slow-reader",
     "$SYS/broker/publish/messages/dropped/packet-too-large",
     "$SYS/broker/publish/messages/dropped/expired",
     "$SYS/broker/publish/messages/dropped/offline",
     "$SYS/broker/publish/messages/dropped/no-member",
+    "$SYS/broker/publish/messages/dropped/session-ended",
+    "$SYS/broker/publish/messages/dropped/refused",
 ];
 
 fn topics(status: &Status, now: u64) -> Vec<(&'static str, String)> {

@@ -131,15 +131,19 @@ pub enum Change {
         /// The identifier.
         packet_id: PacketId,
     },
-    /// The retained message of a topic.
+    /// The retained message of a topic. Told once, by the shard that it was published on.
     Retained {
         /// The message; its topic says where.
         message: Message,
+        /// Decides which of two changes to one topic is newer, in whatever order they come.
+        stamp: u64,
     },
     /// The topic has no retained message any more.
     RetainedCleared {
         /// The topic name.
         topic: Box<str>,
+        /// As for a retained message; an expired one is cleared with the stamp it had.
+        stamp: u64,
     },
     /// A connected client's will.
     Will {

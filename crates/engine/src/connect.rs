@@ -2,10 +2,11 @@
 
 use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
-use crate::held::{Held, Release};
+use crate::held::Release;
 use crate::link::{LinkState, NONE};
 use crate::session::{Session, Will};
 use crate::shard::Shard;
+use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -52,7 +53,7 @@ impl Shard {
             Ok(Packet::Connect(connect)) => connect,
             Ok(_) => return true,
             Err(error) => {
-                self.refuse_undecoded(now, id, error);
+                self.refuse_undecoded(now, id, body, error);
                 return true;
             }
         };
@@ -98,8 +99,8 @@ impl Shard {
             ));
         }
         if let Some(will) = &connect.will {
-            if topic::check_name(&will.topic).is_err() {
-                return Err((ReasonCode::TopicNameInvalid, "the will's topic name is not valid"));
+            if topic::check_depth(&will.topic, self.out.limits.topic_levels).is_err() {
+                return Err((ReasonCode::TopicNameInvalid, "the will's topic name has too many levels"));
             }
             if will.topic.starts_with("$SYS/") {
                 return Err((ReasonCode::NotAuthorized, "the will's topic is under $SYS"));
@@ -150,7 +151,7 @@ impl Shard {
         }));
         if opened.stored {
             let wait = self.out.this_batch();
-            self.out.held.push_back(Held { wait, release: Release::Open { link: id, connack: bytes } });
+            self.out.hold(wait, Release::Open { link: id, connack: bytes });
         } else {
             self.finish_open(now, id, &bytes);
         }
@@ -163,13 +164,18 @@ impl Shard {
         };
         link.state = LinkState::Open;
         let slot = link.session;
-        let due = now.max(link.last_seen) + u64::from(link.silence);
-        if link.silence > 0 {
-            self.wheel.schedule(due, id);
+        let silence = u64::from(link.silence);
+        if silence > 0 {
+            let look_at = self.wheel.schedule(now + silence, id);
+            if let Some(link) = self.out.link_mut(id) {
+                link.look_at = look_at;
+            }
         }
         self.out.reply(id.slot, connack, None);
         if let Some(session) = self.out.sessions.get_mut(slot as usize) {
             session.attached = true;
+            self.timers.stop(Timer::Will, session.will_at, slot, session.number);
+            self.timers.stop(Timer::Expiry, session.ends_at, slot, session.number);
             session.queue.rewind();
             if session.queue.next == 0 {
                 session.queue.unread = 0;
@@ -207,6 +213,8 @@ impl Shard {
             let (number, client) = (session.number, session.client.clone());
             self.out.persist.push(Change::Session { session: number, client, expiry });
         }
+        // A kept session may have been made a moment ago: CONNACK says that it is there.
+        stored |= session.kept;
         session.expiry = expiry;
         session.user = user;
         session.link = id.slot;
@@ -317,28 +325,31 @@ impl Shard {
         }
     }
 
+    /// An identifier that nobody can guess: who knows it could take over the session.
     fn assign_client_id(&mut self) -> String {
         loop {
             self.next_client += 1;
-            let id = format!(
-                "darter-{:02x}{:06x}{:08x}",
-                self.place.index,
-                self.place.key & 0xff_ffff,
-                self.next_client
-            );
+            let id = format!("darter-{:016x}", self.place.secret(self.next_client));
             if self.owner(&id) == self.place.index && !self.by_client.contains_key(id.as_str()) {
                 return id;
             }
         }
     }
 
-    fn refuse_undecoded(&mut self, now: u64, id: LinkId, error: DecodeError) {
+    fn refuse_undecoded(&mut self, now: u64, id: LinkId, body: &[u8], error: DecodeError) {
+        let reason = error.reason_code();
         if let DecodeError::UnsupportedProtocolVersion { .. } = error {
             // [MQTT-3.1.2-2]: this answer can be read by a client of any version.
             self.out.reply(id.slot, &[0x20, 0x02, 0x00, 0x01], None);
+        } else if Connect::peek_version(body) == Some(Version::V5) {
+            let connack = ConnAck { session_present: false, reason, properties: Properties::default() };
+            let mut bytes = Vec::new();
+            if Packet::from(connack).encode(Version::V5, &mut bytes).is_ok() {
+                self.out.reply(id.slot, &bytes, None);
+            }
         }
         self.out.counters.bad_packets += 1;
-        self.refuse_silently(now, id, error.reason_code(), error.what());
+        self.refuse_silently(now, id, reason, error.what());
     }
 
     fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {

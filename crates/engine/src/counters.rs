@@ -116,19 +116,37 @@ impl Drops {
         reason: DropReason,
         counters: &mut Counters,
     ) {
-        counters.dropped += 1;
-        counters.dropped_for[reason as usize] += 1;
+        self.count_many(client, topic, reason, 1, counters);
+    }
+
+    /// Counts several messages; `topic` is `#` when they stood in one queue and were on any topics.
+    pub(crate) fn count_many(
+        &mut self,
+        client: &Arc<str>,
+        topic: &str,
+        reason: DropReason,
+        messages: u64,
+        counters: &mut Counters,
+    ) {
+        counters.dropped += messages;
+        counters.dropped_for[reason as usize] += messages;
         let topics = self.by_client.get_mut(client);
-        if let Some(counts) = topics.and_then(|topics| topics.get_mut(topic)) {
-            counts[reason as usize] += 1;
-        } else if self.entries < ENTRIES {
-            self.entries += 1;
-            let topics = self.by_client.entry(client.clone()).or_default();
-            topics.entry(topic.into()).or_default()[reason as usize] += 1;
-            self.fresh.push(Drop { client: client.clone(), topic: topic.into(), reason, messages: 1 });
-        } else {
-            self.others += 1;
+        let known = topics.and_then(|topics| topics.get_mut(topic));
+        let counts = match known {
+            Some(counts) => counts,
+            None if self.entries < ENTRIES => {
+                self.entries += 1;
+                self.by_client.entry(client.clone()).or_default().entry(topic.into()).or_default()
+            }
+            None => {
+                self.others += messages;
+                return;
+            }
+        };
+        if counts[reason as usize] == 0 {
+            self.fresh.push(Drop { client: client.clone(), topic: topic.into(), reason, messages });
         }
+        counts[reason as usize] += messages;
     }
 
     /// Every count that is not zero.

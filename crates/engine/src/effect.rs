@@ -1,9 +1,9 @@
 //! What the engine asks of its driver: small values in reused vectors, drained once per turn.
 
 use crate::event::Event;
+use crate::output::Output;
 use crate::peer::PeerItem;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use darter_codec::Connect;
 use darter_codec::record::SessionNumber;
 
@@ -42,8 +42,8 @@ pub enum Effect {
     Close {
         /// The connection.
         link: LinkId,
-        /// Its last bytes.
-        last: Vec<u8>,
+        /// What is still to be written; empty when nobody is there to read it.
+        last: Output,
     },
     /// Read rows of a queue and answer with [`Shard::handle_loaded`](crate::Shard::handle_loaded). The changes of
     /// [`Shard::take_batch`](crate::Shard::take_batch) are handed to the store first, so that it reads them too.

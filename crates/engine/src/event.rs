@@ -20,17 +20,23 @@ pub enum DropReason {
     Offline,
     /// No member of the shared subscription could take it.
     NoMember,
+    /// The session ended before its queue was sent.
+    SessionEnded,
+    /// Clients may not publish to this topic.
+    Refused,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enumeration.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::SlowReader,
         Self::PacketTooLarge,
         Self::Expired,
         Self::Offline,
         Self::NoMember,
+        Self::SessionEnded,
+        Self::Refused,
     ];
 
     /// The reason as one word for topics and logs.
@@ -43,6 +49,8 @@ impl DropReason {
             Self::Expired => "expired",
             Self::Offline => "offline",
             Self::NoMember => "no-member",
+            Self::SessionEnded => "session-ended",
+            Self::Refused => "refused",
         }
     }
 }

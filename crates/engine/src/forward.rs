@@ -34,6 +34,11 @@ impl Frames {
         self.bytes.is_empty()
     }
 
+    /// Bytes of all of it.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.bodies.iter().map(Bytes::len).sum::<usize>()
+    }
+
     pub(crate) fn push(&mut self, routed: &mut Routed<'_>, note: Note) {
         let body = routed.shared_body();
         let flags = routed.qos as u8

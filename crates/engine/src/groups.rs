@@ -277,7 +277,13 @@ impl Shard {
     ) -> bool {
         let Some(client) = self.groups.departed.remove(&session) else { return false };
         for (_, row) in rows {
-            let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else { continue };
+            let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else {
+                if row.state == RowState::Waiting {
+                    let topic = row.message.topic();
+                    self.out.drops.count(&client, topic, DropReason::SessionEnded, &mut self.out.counters);
+                }
+                continue;
+            };
             if row.qos == QoS::ExactlyOnce && row.state != RowState::Waiting {
                 continue;
             }
@@ -300,8 +306,13 @@ impl Shard {
     pub(crate) fn reroute(&mut self, now: u64, key: &str, routed: &mut Routed<'_>) {
         let mut nobody_waits = Wait::order();
         self.out.templates.clear();
-        if let Some(id) = self.groups.by_key.get(key).copied() {
-            self.deliver_to_group(now, routed, id, &mut nobody_waits);
+        match self.groups.by_key.get(key).copied() {
+            Some(id) => {
+                self.deliver_to_group(now, routed, id, &mut nobody_waits);
+            }
+            None => {
+                self.out.drops.count(&key.into(), routed.topic, DropReason::NoMember, &mut self.out.counters);
+            }
         }
     }
 }

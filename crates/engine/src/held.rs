@@ -3,6 +3,7 @@
 use crate::effect::LinkId;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use darter_codec::Message;
 
 /// Everything up to a number, in each shard of a bit mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +70,9 @@ impl Wait {
     }
 }
 
+/// Most frames held back for one connection before nothing more is read from it.
+pub(crate) const HELD_MOST: u32 = 4096;
+
 /// Something that waits. What is held for connections is released in the order it was held.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -83,6 +87,8 @@ pub(crate) enum Release {
     Bytes { link: LinkId, bytes: HeldBytes },
     /// A connection's CONNACK goes into its output, and the connection is open.
     Open { link: LinkId, connack: Vec<u8> },
+    /// A publication goes to other shards; `any` and `persistent` are masks of those with subscribers.
+    Forward { message: Message, any: u64, persistent: u64, stamp: Option<u64> },
 }
 
 /// A frame that waits.

@@ -1,6 +1,6 @@
 //! Packets from connected clients: PUBLISH, its acknowledgements, and the small ones.
 
-use crate::event::Ending;
+use crate::event::{DropReason, Ending};
 use crate::held::Wait;
 use crate::link::Link;
 use crate::outbox::{PUBACK, Routed};
@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
 use darter_codec::record::{Change, RowState};
-use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode};
+use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode, topic};
 use darter_session::Phase;
 
 /// The other acknowledgements as they stand in a packet's first byte.
@@ -115,9 +115,7 @@ impl Shard {
         properties: &[u8],
         owner: Option<&Bytes>,
     ) -> Result<(), Fault> {
-        if self.out.limits.topic_levels < usize::from(u16::MAX)
-            && topic.bytes().filter(|byte| *byte == b'/').count() >= self.out.limits.topic_levels
-        {
+        if topic::check_depth(topic, self.out.limits.topic_levels).is_err() {
             return Err(Fault {
                 reason: ReasonCode::TopicNameInvalid,
                 what: "the topic name has too many levels",
@@ -141,6 +139,9 @@ impl Shard {
             message: None,
         };
         let refused = topic.starts_with("$SYS/");
+        if refused && let Some(session) = self.out.sessions.get(session_slot as usize) {
+            self.out.drops.count(&session.client, topic, DropReason::Refused, &mut self.out.counters);
+        }
         let Some(packet_id) = view.packet_id else {
             if !refused {
                 self.route(now, &mut routed);
@@ -176,7 +177,14 @@ impl Shard {
         }
         let session = &mut self.out.sessions[routed.publisher as usize];
         if session.incoming.contains(packet_id) {
-            self.acknowledge(slot, PUBREC, packet_id, ReasonCode::Success, None);
+            // The first PUBREC may not have left: what it promises must be stored before this one says it.
+            let durable = session.is_durable();
+            let wait = durable.then(|| {
+                let mut wait = self.out.this_batch();
+                self.peers.barrier(&mut wait);
+                wait
+            });
+            self.acknowledge(slot, PUBREC, packet_id, ReasonCode::Success, wait);
             return Ok(());
         }
         self.check_receive_maximum(slot)?;
@@ -260,9 +268,11 @@ impl Shard {
         let link = &mut self.out.links[slot as usize];
         link.carried = link.carried.min(session.incoming.len());
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        let durable = (known && session.is_durable()).then_some(session.number);
+        let durable = session.is_durable().then_some(session.number);
         let wait = durable.map(|session| {
-            self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
+            if known {
+                self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
+            }
             self.out.this_batch()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);

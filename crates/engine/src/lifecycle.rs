@@ -1,10 +1,10 @@
 //! The end of connections and sessions: wills, expiry, keep alive.
 
 use crate::effect::Effect;
-use crate::event::{Ending, Event};
+use crate::event::{DropReason, Ending, Event};
 use crate::held::Wait;
 use crate::link::{LinkState, NONE};
-use crate::outbox::Routed;
+use crate::outbox::{Outbox, Routed};
 use crate::session::Will;
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -24,7 +24,9 @@ impl Shard {
         let Some(session) = self.out.sessions.get_mut(slot as usize) else { return };
         session.link = NONE;
         session.attached = false;
-        session.scans = None;
+        if !session.is_durable() {
+            session.scans = None;
+        }
         session.queue.ahead = None;
         session.queue.loading = false;
         let (number, expiry) = (session.number, session.expiry);
@@ -75,6 +77,11 @@ impl Shard {
             self.out.counters.expired_sessions += 1;
         }
         let client = session.client.clone();
+        if session.queue.waiting > 0 && !session.has_shared_rows {
+            let waiting = session.queue.waiting as u64;
+            let Outbox { drops, counters, .. } = &mut self.out;
+            drops.count_many(&client, "#", DropReason::SessionEnded, waiting, counters);
+        }
         self.out.effects.push_back(Effect::Event(Event::SessionEnded { client: client.clone(), expired }));
         if session.has_shared_rows {
             self.depart(session.number, client);
@@ -128,8 +135,9 @@ impl Shard {
         self.next_sweep = now + SWEEP_INTERVAL;
         let mut expired = Vec::new();
         self.retained.remove_expired(now, SWEEP_LOOKS, &mut expired);
-        for message in expired {
-            self.out.persist.push(Change::RetainedCleared { topic: message.topic().into() });
+        // Every shard has a copy; one of them tells the store.
+        for (message, stamp) in expired.into_iter().filter(|_| self.place.index == 0) {
+            self.out.persist.push(Change::RetainedCleared { topic: message.topic().into(), stamp });
         }
         if now >= self.next_forgetting {
             self.next_forgetting = now + FORGETTING_INTERVAL;
@@ -146,15 +154,16 @@ impl Shard {
         for id in due {
             let most = 2 * self.out.limits.output_bytes;
             let Some(link) = self.out.link_mut(id) else { continue };
-            let deadline = link.last_seen + u64::from(link.silence);
-            if link.silence == 0 || link.state == LinkState::Closed {
+            if link.silence == 0 || link.look_at > now || link.state == LinkState::Closed {
                 continue;
             }
-            // Who is not read from cannot be heard either.
-            let unheard = link.output.len() > most;
+            let deadline = link.last_seen + u64::from(link.silence);
+            // Who is not read from cannot be heard either: the output is full, or the server itself has not answered yet.
+            let waits = matches!(link.state, LinkState::Authenticating | LinkState::Opening);
+            let unheard = waits || link.output.len() > most;
             if deadline > now || unheard {
                 let again = if unheard { now + u64::from(link.silence) } else { deadline };
-                self.wheel.schedule(again, id);
+                link.look_at = self.wheel.schedule(again, id);
                 continue;
             }
             let (reason, what) = match link.state {

@@ -4,7 +4,7 @@ use crate::effect::LinkId;
 use crate::output::Output;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use darter_codec::Version;
+use darter_codec::{Message, Version};
 use darter_session::{IncomingAliases, OutgoingAliases};
 
 /// Stands for "no session" or "no link" in a slot number.
@@ -46,33 +46,36 @@ pub(crate) struct Link {
     /// Milliseconds without a packet after which the connection is closed; 0 is never.
     pub(crate) silence: u32,
     pub(crate) last_seen: u64,
+    /// When the wheel looks at the connection; older entries of it mean nothing.
+    pub(crate) look_at: u64,
     /// Largest packet the client accepts, in bytes.
     pub(crate) packet_most: u32,
     pub(crate) output: Output,
-    /// QoS 0 frames for which the output has no room; the oldest goes first.
+    /// QoS 0 messages for which the output has no room; the oldest goes first.
     pub(crate) overflow: Option<Box<Overflow>>,
     pub(crate) incoming_aliases: Option<Box<IncomingAliases>>,
     pub(crate) outgoing_aliases: Option<Box<OutgoingAliases>>,
 }
 
-/// A bounded ring of whole QoS 0 frames.
+/// A bounded ring of QoS 0 messages.
 #[derive(Debug, Default)]
 pub(crate) struct Overflow {
-    pub(crate) frames: VecDeque<Waiting>,
+    pub(crate) messages: VecDeque<Waiting>,
     pub(crate) bytes: usize,
 }
 
-/// A QoS 0 frame that waits: its topic is remembered for the count when it must go.
+/// A QoS 0 message that waits; every slow reader that waits for it shares its bytes.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) topic: Box<str>,
-    pub(crate) head: Box<[u8]>,
-    pub(crate) body: Option<bytes::Bytes>,
+    pub(crate) message: Message,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: Box<[u32]>,
 }
 
 impl Waiting {
-    pub(crate) fn len(&self) -> usize {
-        self.head.len() + self.body.as_ref().map_or(0, bytes::Bytes::len)
+    /// Bytes of memory, as if nobody else waited for the message.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.message.size() + size_of_val(&*self.identifiers)
     }
 }
 
@@ -91,6 +94,7 @@ impl Link {
             carried: 0,
             silence: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
             last_seen: now,
+            look_at: 0,
             packet_most: u32::MAX,
             output: Output::default(),
             overflow: None,

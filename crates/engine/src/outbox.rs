@@ -3,7 +3,7 @@
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
 use crate::event::DropReason;
-use crate::held::{Held, HeldBytes, Release, Wait};
+use crate::held::{HELD_MOST, Held, HeldBytes, Release, Wait};
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE, Waiting};
 use crate::output::{SHARED_FROM, Spares};
@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::record::{Change, Origin, QueueRow, RowState};
-use darter_codec::{Message, PacketId, PublishHead, QoS, Version};
+use darter_codec::{Message, PacketId, PublishHead, QoS};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
 
@@ -36,6 +36,9 @@ pub(crate) struct Outbox {
     /// Something waits for that batch, even if nothing is in it.
     pub(crate) batch_wanted: bool,
     pub(crate) held: VecDeque<Held>,
+    /// How much was ever held back, and how much of it released.
+    pub(crate) held_so_far: u64,
+    pub(crate) released_so_far: u64,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) counters: Counters,
     pub(crate) drops: Drops,
@@ -160,7 +163,7 @@ impl Outbox {
             self.enqueue(routed, to);
             return;
         }
-        if size(link.version, routed, &copy, now) > link.packet_most as usize {
+        if !fits(link, routed, &copy, now) {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
             return;
         }
@@ -195,7 +198,7 @@ impl Outbox {
         let Some(link) = self.links.get(session.link as usize) else { return };
         let identifiers = to.identifiers;
         let copy = Variant { qos: to.qos, retain: to.retain, dup: false, packet_id: None, identifiers };
-        if size(link.version, &routed, &copy, now) > link.packet_most as usize {
+        if !fits(link, &routed, &copy, now) {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
         } else {
             self.send(now, &mut routed, to.session, &copy, None);
@@ -242,7 +245,7 @@ impl Outbox {
             packet_id: PacketId::new(1),
             identifiers,
         };
-        size(link.version, &Routed::from_message(&row.message), &copy, now) <= link.packet_most as usize
+        fits(link, &Routed::from_message(&row.message), &copy, now)
     }
 
     fn enqueue(&mut self, routed: &mut Routed<'_>, to: Delivery<'_>) {
@@ -269,56 +272,55 @@ impl Outbox {
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
-        if size(link.version, routed, &copy, now) > link.packet_most as usize {
+        if !fits(link, routed, &copy, now) {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
-        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes {
-            self.overflow(now, routed, slot, &copy);
+        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes / 2 {
+            self.overflow(routed, slot, &copy);
         } else {
             self.send(now, routed, slot, &copy, routed.wait);
         }
     }
 
-    /// Puts a QoS 0 frame into the ring of a client that reads too slowly; the oldest frames make room.
-    fn overflow(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: &Variant<'_>) {
+    /// Puts a QoS 0 message into the ring of a client that reads too slowly; the oldest make room.
+    fn overflow(&mut self, routed: &mut Routed<'_>, slot: u32, copy: &Variant<'_>) {
         let session = &self.sessions[slot as usize];
         let link = &mut self.links[session.link as usize];
-        let body = routed.shared_body();
-        let mut head = Vec::with_capacity(routed.topic.len() + 16 + routed.payload.len());
-        head_of(routed, copy, OutgoingAlias::None, now).encode(link.version, &mut head);
-        if body.is_none() {
-            head.extend_from_slice(routed.payload);
-        }
-        let waiting = Waiting { topic: routed.topic.into(), head: head.into(), body };
+        let identifiers = copy.identifiers.into();
+        let waiting = Waiting { message: routed.stored(), retain: copy.retain, identifiers };
         let ring = link.overflow.get_or_insert_default();
-        ring.bytes += waiting.len();
-        ring.frames.push_back(waiting);
-        while ring.bytes > self.limits.output_bytes {
-            let Some(oldest) = ring.frames.pop_front() else { break };
-            ring.bytes -= oldest.len();
-            self.drops.count(&session.client, &oldest.topic, DropReason::SlowReader, &mut self.counters);
+        ring.bytes += waiting.size();
+        ring.messages.push_back(waiting);
+        while ring.bytes > self.limits.output_bytes / 2 {
+            let Some(oldest) = ring.messages.pop_front() else { break };
+            ring.bytes -= oldest.size();
+            let topic = oldest.message.topic();
+            self.drops.count(&session.client, topic, DropReason::SlowReader, &mut self.counters);
         }
     }
 
-    /// Refills an output from its ring of waiting QoS 0 frames.
-    pub(crate) fn drain_overflow(&mut self, slot: u32) {
+    /// Refills an output from its ring of waiting QoS 0 messages.
+    pub(crate) fn drain_overflow(&mut self, now: u64, slot: u32) {
         let Some(link) = self.links.get_mut(slot as usize) else { return };
+        let session_slot = link.session;
         let Some(mut ring) = link.overflow.take() else { return };
-        self.spares.lend(&mut link.output);
-        while link.output.len() < self.limits.output_bytes / 2
-            && let Some(frame) = ring.frames.pop_front()
+        while self.links[slot as usize].output.len() < self.limits.output_bytes / 4
+            && let Some(waiting) = ring.messages.pop_front()
         {
-            ring.bytes -= frame.len();
-            link.output.bytes().extend_from_slice(&frame.head);
-            if let Some(body) = frame.body {
-                link.output.push_shared(body);
+            ring.bytes -= waiting.size();
+            let Some(session) = self.sessions.get(session_slot as usize) else { return };
+            let message = &waiting.message;
+            if message.expires_at().is_some_and(|at| at <= now) {
+                self.drops.count(&session.client, message.topic(), DropReason::Expired, &mut self.counters);
+                continue;
             }
-            self.counters.publish_sent += 1;
-            self.counters.packets_sent += 1;
+            let (retain, identifiers) = (waiting.retain, &*waiting.identifiers);
+            let copy = Variant { qos: QoS::AtMostOnce, retain, dup: false, packet_id: None, identifiers };
+            self.templates.clear();
+            self.send(now, &mut Routed::from_message(message), session_slot, &copy, None);
         }
-        if !ring.frames.is_empty() {
-            link.overflow = Some(ring);
+        if !ring.messages.is_empty() {
+            self.links[slot as usize].overflow = Some(ring);
         }
-        self.mark_dirty(slot);
     }
 
     /// Encodes one PUBLISH into the output of the session's connection, or holds it back for a commit.
@@ -396,6 +398,12 @@ impl Outbox {
         let wait = wait.unwrap_or(Wait::order());
         let bytes = HeldBytes { head: frame.to_vec(), body: None };
         let release = Release::Bytes { link: link.id(slot), bytes };
+        self.hold(wait, release);
+    }
+
+    /// Holds something back until its wait is over.
+    pub(crate) fn hold(&mut self, wait: Wait, release: Release) {
+        self.held_so_far += 1;
         self.held.push_back(Held { wait, release });
     }
 
@@ -403,11 +411,15 @@ impl Outbox {
     pub(crate) fn release(&mut self, id: LinkId, bytes: HeldBytes) {
         let Some(link) = self.link_mut(id) else { return };
         link.held = link.held.saturating_sub(1);
+        let readable_again = link.held == HELD_MOST / 2;
         if bytes.head.first() == Some(&PUBACK) {
             link.unanswered = link.unanswered.saturating_sub(1);
         }
         if link.state == LinkState::Closed {
             return;
+        }
+        if readable_again {
+            self.effects.push_back(Effect::Resume { link: id });
         }
         self.spares.lend(&mut self.links[id.slot as usize].output);
         let output = &mut self.links[id.slot as usize].output;
@@ -456,7 +468,9 @@ fn head_of<'a>(routed: &Routed<'a>, copy: &Variant<'a>, alias: OutgoingAlias, no
     }
 }
 
-/// Size of the packet at its largest, without the help of an alias.
-fn size(version: Version, routed: &Routed<'_>, copy: &Variant<'_>, now: u64) -> usize {
-    head_of(routed, copy, OutgoingAlias::None, now).packet_len(version)
+/// Whether the client accepts a packet of that size, without the help of an alias [MQTT-3.1.2-24].
+fn fits(link: &Link, routed: &Routed<'_>, copy: &Variant<'_>, now: u64) -> bool {
+    link.packet_most == u32::MAX
+        || head_of(routed, copy, OutgoingAlias::None, now).packet_len(link.version)
+            <= link.packet_most as usize
 }

@@ -128,7 +128,8 @@ impl Output {
     }
 
     /// Everything that waits, copied into one piece.
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len());
         for chunk in self.chunks() {
             all.extend_from_slice(chunk);

@@ -149,6 +149,18 @@ struct Answer {
     numbers: Numbers,
 }
 
+impl PeerItem {
+    /// Bytes of messages in it, for a bound on what is on its way.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Routed { batch } => batch.size(),
+            Self::Direct { message, .. } | Self::Reroute { message, .. } => message.size(),
+            _ => 0,
+        }
+    }
+}
+
 impl Peers {
     pub(crate) fn new(place: Place) -> Self {
         let all = if place.shards >= 64 { u64::MAX } else { (1 << place.shards) - 1 };
@@ -169,6 +181,11 @@ impl Peers {
     pub(crate) fn next_stamp(&mut self) -> u64 {
         self.stamp = ((self.stamp >> 6) + 1) << 6 | u64::from(self.place.index & 63);
         self.stamp
+    }
+
+    /// Whether any other shard is to get a publication.
+    pub(crate) fn wants(&self, any: u64, stamp: Option<u64>) -> bool {
+        (any | if stamp.is_some() { u64::MAX } else { 0 }) & self.others != 0
     }
 
     /// Hands a publication to every shard with a matching subscriber, and to all of them when it is retained.
@@ -196,6 +213,19 @@ impl Peers {
         }
         self.unsent = true;
         Forwarded { any: any & self.others != 0, number: self.number, waits_for }
+    }
+
+    /// Makes `wait` wait until every shard has stored all that was ever sent to it.
+    pub(crate) fn barrier(&mut self, wait: &mut Wait) {
+        if self.others == 0 {
+            return;
+        }
+        let number = self.next_number();
+        wait.add_routed(number, self.others);
+        let nothing = Arc::new(Interests::default());
+        for shard in bits(self.others) {
+            self.send(shard, PeerItem::Interest { changes: nothing.clone(), number });
+        }
     }
 
     /// Sends an item after everything sent before it.
@@ -341,12 +371,12 @@ impl Peers {
 impl Shard {
     /// Something that another shard sent.
     pub fn handle_peer(&mut self, now: u64, from: u8, item: PeerItem) {
-        let mut wait = self.out.this_batch();
         match item {
             PeerItem::Routed { batch } => self.handle_routed(now, from, &batch),
             PeerItem::Direct { to, message, number } => {
                 self.handle_direct(now, &to, &message);
                 if number > 0 {
+                    let wait = self.out.this_batch();
                     self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
@@ -354,13 +384,16 @@ impl Shard {
                 for (filter, any, persistent) in changes.iter() {
                     self.tree.set_remote(filter, from, any, persistent);
                 }
+                let wait = self.out.this_batch();
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
+                let mut wait = self.out.this_batch();
                 self.add_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Leave { key, member, number } => {
+                let mut wait = self.out.this_batch();
                 self.remove_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
@@ -397,7 +430,7 @@ impl Shard {
         for (mut routed, note) in batch.iter() {
             if note.stamp > 0 {
                 self.peers.stamp = self.peers.stamp.max(note.stamp);
-                self.set_retained(&mut routed, note.stamp);
+                self.set_retained(&mut routed, note.stamp, false);
             }
             let mut wait = self.route_local(now, &mut routed);
             if note.number > 0 {

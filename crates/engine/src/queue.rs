@@ -70,7 +70,7 @@ impl Shard {
             };
             // What is acknowledged must not pile up in the queue: it would cost memory for nothing.
             let window = link.sent < link.sent_most && session.queue.is_live();
-            if link.held > 0 || (first.options.qos != QoS::AtMostOnce && !window) {
+            if first.after > self.out.released_so_far || (first.options.qos != QoS::AtMostOnce && !window) {
                 return;
             }
             let Some(mut scan) = scans.pop_front() else { return };
@@ -135,21 +135,24 @@ impl Shard {
     fn send_queued(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
         match row.state {
             RowState::Waiting => self.send_first(now, slot, sequence, row),
-            RowState::Sent(packet_id) => {
-                // Only what is still unacknowledged is sent again [MQTT-4.4.0-1].
-                if self.waits_for(slot, packet_id, sequence) {
-                    self.count_sent(slot);
-                    self.out.send_row(now, slot, row, packet_id, true, None);
-                }
+            RowState::Sent(packet_id) | RowState::Released(packet_id) => {
+                self.send_again(now, slot, sequence, row, packet_id);
             }
-            RowState::Released(packet_id) => {
-                if self.waits_for(slot, packet_id, sequence) {
-                    self.count_sent(slot);
-                    let link = self.out.sessions[slot as usize].link;
-                    let [high, low] = packet_id.get().to_be_bytes();
-                    self.out.reply(link, &[0x62, 2, high, low], None);
-                }
-            }
+        }
+    }
+
+    /// Repeats what is still unacknowledged [MQTT-4.4.0-1]: the PUBLISH, or the PUBREL if PUBREC has arrived. The row
+    /// may be older than that, so the window says which.
+    fn send_again(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow, packet_id: PacketId) {
+        let waits = self.out.sessions[slot as usize].window.get(packet_id);
+        let Some((phase, _)) = waits.filter(|(_, tag)| **tag == sequence) else { return };
+        self.count_sent(slot);
+        if phase == Phase::Pubcomp {
+            let link = self.out.sessions[slot as usize].link;
+            let [high, low] = packet_id.get().to_be_bytes();
+            self.out.reply(link, &[0x62, 2, high, low], None);
+        } else {
+            self.out.send_row(now, slot, row, packet_id, true, None);
         }
     }
 
@@ -182,11 +185,6 @@ impl Shard {
         self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
         let wait = (durable && exactly_once).then(|| self.out.this_batch());
         self.out.send_row(now, slot, row, packet_id, false, wait);
-    }
-
-    fn waits_for(&self, slot: u32, packet_id: PacketId, sequence: u64) -> bool {
-        let window = &self.out.sessions[slot as usize].window;
-        window.get(packet_id).is_some_and(|(_, tag)| *tag == sequence)
     }
 
     fn count_sent(&mut self, slot: u32) {

@@ -1,12 +1,13 @@
 //! From a published message to its receivers.
 
-use crate::held::Wait;
+use crate::held::{Release, Wait};
 use crate::outbox::{Delivery, Outbox, Routed};
+use crate::peer::Forwarded;
 use crate::shard::Shard;
 use crate::topics::{Matches, SubscriptionTree};
 use alloc::vec::Vec;
 use darter_codec::record::Change;
-use darter_codec::{QoS, ReasonCode, SubscriptionOptions};
+use darter_codec::{Message, QoS, ReasonCode, SubscriptionOptions};
 
 /// What became of a published message.
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +32,24 @@ struct Gathered {
     identifier: u32,
 }
 
+/// Memory for gathering, kept from one message to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    gathered: Vec<Gathered>,
+    identifiers: Vec<u32>,
+}
+
 impl Shard {
     /// Routes a message that a local client, the server or a will publishes: retained first, then everybody.
     pub(crate) fn route(&mut self, now: u64, routed: &mut Routed<'_>) -> Receipt {
         let stored_before = self.out.persist.len();
         let stamp = routed.retain.then(|| self.peers.next_stamp());
         if let Some(stamp) = stamp {
-            self.set_retained(routed, stamp);
+            self.set_retained(routed, stamp, true);
         }
         let mut matches = core::mem::take(&mut self.matches);
         self.tree.matches(routed.topic, &mut matches);
-        let remote = self.peers.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
+        let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;
         let stored = self.out.persist.len() > stored_before;
@@ -50,6 +58,30 @@ impl Shard {
         wait.join(direct);
         let wait = (wait != Wait::order()).then_some(wait);
         Receipt { matched: local || remote.any || routed.retain, wait }
+    }
+
+    /// Hands a publication to other shards, once what every copy of it waits for is stored.
+    fn forward(
+        &mut self,
+        routed: &mut Routed<'_>,
+        any: u64,
+        persistent: u64,
+        stamp: Option<u64>,
+    ) -> Forwarded {
+        let Some(wait) = routed.wait.filter(|_| self.peers.wants(any, stamp)) else {
+            return self.peers.forward(routed, any, persistent, stamp);
+        };
+        let message = routed.stored();
+        self.out.hold(wait, Release::Forward { message, any, persistent, stamp });
+        Forwarded { any: any != 0, ..Forwarded::default() }
+    }
+
+    /// The wait of a publication is over: the other shards get it, and what was held back behind it waits for them.
+    pub(crate) fn forward_held(&mut self, message: &Message, any: u64, persistent: u64, stamp: Option<u64>) {
+        let forwarded = self.peers.forward(&mut Routed::from_message(message), any, persistent, stamp);
+        if let Some(next) = self.out.held.front_mut() {
+            next.wait.add_routed(forwarded.number, forwarded.waits_for);
+        }
     }
 
     /// Routes a message that another shard published to the clients of this shard.
@@ -81,7 +113,7 @@ impl Shard {
                     deliver(&mut self.out, now, routed, subscriber.session, options, identifiers);
                 }
             }
-            _ => any = deliver_gathered(&mut self.out, &self.tree, now, routed, matches),
+            _ => any = deliver_gathered(&mut self.out, &self.tree, now, routed, matches, &mut self.scratch),
         }
         if !matches.groups().is_empty() {
             any |= self.deliver_to_groups(now, routed, matches.groups(), &mut direct);
@@ -89,16 +121,19 @@ impl Shard {
         (any, direct)
     }
 
-    /// Applies a retained publication that carries `stamp`; an older one than what is known changes nothing.
-    pub(crate) fn set_retained(&mut self, routed: &mut Routed<'_>, stamp: u64) {
+    /// Applies a retained publication that carries `stamp`; an older one than what is known changes nothing. `here`: it
+    /// was published on this shard, which has it stored.
+    pub(crate) fn set_retained(&mut self, routed: &mut Routed<'_>, stamp: u64, here: bool) {
+        // What the server says of itself is said again after a start.
+        let stored = here && !routed.topic.starts_with("$SYS/");
         if routed.payload.is_empty() {
-            if self.retained.remove(routed.topic, stamp).is_some() {
-                self.out.persist.push(Change::RetainedCleared { topic: routed.topic.into() });
+            if self.retained.remove(routed.topic, stamp).is_some() && stored {
+                self.out.persist.push(Change::RetainedCleared { topic: routed.topic.into(), stamp });
             }
         } else {
             let message = routed.stored();
-            if self.retained.set(message.clone(), stamp) {
-                self.out.persist.push(Change::Retained { message });
+            if self.retained.set(message.clone(), stamp) && stored {
+                self.out.persist.push(Change::Retained { message, stamp });
             }
         }
     }
@@ -111,8 +146,10 @@ fn deliver_gathered(
     now: u64,
     routed: &mut Routed<'_>,
     matches: &Matches,
+    scratch: &mut Scratch,
 ) -> bool {
-    let mut gathered: Vec<Gathered> = Vec::new();
+    let Scratch { gathered, identifiers } = scratch;
+    gathered.clear();
     for node in matches.nodes() {
         gathered.extend(tree.subscribers(*node).iter().map(|subscriber| Gathered {
             session: subscriber.session,
@@ -120,8 +157,7 @@ fn deliver_gathered(
             identifier: subscriber.identifier,
         }));
     }
-    gathered.sort_by_key(|one| one.session);
-    let mut identifiers = Vec::new();
+    gathered.sort_unstable_by_key(|one| one.session);
     for copies in gathered.chunk_by(|a, b| a.session == b.session) {
         identifiers.clear();
         let mut options: Option<SubscriptionOptions> = None;
@@ -138,7 +174,7 @@ fn deliver_gathered(
         }
         if let (Some(options), Some(first)) = (options, copies.first()) {
             let options = SubscriptionOptions { no_local: false, ..options };
-            deliver(out, now, routed, first.session, options, &identifiers);
+            deliver(out, now, routed, first.session, options, identifiers);
         }
     }
     !gathered.is_empty()

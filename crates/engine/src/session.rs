@@ -61,6 +61,8 @@ pub(crate) struct Scan {
     pub(crate) cursor: ScanCursor,
     pub(crate) options: SubscriptionOptions,
     pub(crate) identifier: u32,
+    /// How much must have been released of what was ever held back, so that SUBACK comes first.
+    pub(crate) after: u64,
 }
 
 /// A session's messages in the store, and the few of them read ahead.

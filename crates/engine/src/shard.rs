@@ -2,15 +2,16 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
-use crate::event::{Ending, Event};
+use crate::event::{DropReason, Ending, Event};
 use crate::groups::Groups;
-use crate::held::Release;
+use crate::held::{HELD_MOST, Release};
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE};
 use crate::outbox::Outbox;
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
 use crate::queue::Load;
+use crate::routing::Scratch;
 use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
@@ -51,6 +52,15 @@ impl Place {
         hasher.write(name.as_bytes());
         u8::try_from(hasher.finish() % u64::from(self.shards)).unwrap_or(0)
     }
+
+    /// The number that stands for `counter` in this server and cannot be foretold from others.
+    #[expect(deprecated, reason = "as above")]
+    pub(crate) fn secret(&self, counter: u64) -> u64 {
+        let mut hasher = SipHasher::new_with_keys(self.key.rotate_left(32), self.key);
+        hasher.write_u64(counter);
+        hasher.write_u8(self.index);
+        hasher.finish()
+    }
 }
 
 /// Sessions, subscriptions and routing of the clients that one thread serves, without any IO.
@@ -72,6 +82,7 @@ pub struct Shard {
     pub(crate) by_client: HashMap<Arc<str>, u32>,
     pub(crate) tree: SubscriptionTree,
     pub(crate) matches: Matches,
+    pub(crate) scratch: Scratch,
     pub(crate) retained: RetainedTree,
     pub(crate) groups: Groups,
     pub(crate) peers: Peers,
@@ -110,6 +121,8 @@ impl Shard {
                 batch: 1,
                 batch_wanted: false,
                 held: VecDeque::new(),
+                held_so_far: 0,
+                released_so_far: 0,
                 effects: VecDeque::new(),
                 counters: Counters::default(),
                 drops: Drops::default(),
@@ -118,6 +131,7 @@ impl Shard {
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
             matches: Matches::default(),
+            scratch: Scratch::default(),
             retained: RetainedTree::new(seed),
             groups: Groups::default(),
             peers: Peers::new(place),
@@ -144,7 +158,7 @@ impl Shard {
         let timeout = self.out.limits.connect_timeout;
         let slot = self.out.links.insert(Link::new(self.serial, now, timeout));
         let id = LinkId { slot: u32::try_from(slot).unwrap_or(NONE), serial: self.serial };
-        self.wheel.schedule(now + timeout, id);
+        self.out.links[slot].look_at = self.wheel.schedule(now + timeout, id);
         id
     }
 
@@ -154,6 +168,7 @@ impl Shard {
     /// `owner` is the same bytes as shared memory, if they are; large payloads are then not copied.
     pub fn receive(&mut self, now: u64, id: LinkId, input: &[u8], owner: Option<&Bytes>) -> usize {
         let mut consumed = 0;
+        self.heard(now, id);
         loop {
             let (connect_size, packet_size) = (self.out.limits.connect_size, self.out.limits.packet_size);
             let Some(link) = self.out.link_mut(id) else { return input.len() };
@@ -169,7 +184,6 @@ impl Shard {
                 Ok(Scan::Complete(frame)) => {
                     let len = frame.len;
                     if !connecting {
-                        link.last_seen = now;
                         self.out.counters.packets_received += 1;
                         let outcome = self.handle_packet(now, id.slot, frame.first, frame.body, owner);
                         if let Err(error) = outcome {
@@ -185,6 +199,13 @@ impl Shard {
                     return input.len();
                 }
             }
+        }
+    }
+
+    /// Bytes of an unfinished packet arrived, which the driver keeps: the client is alive.
+    pub fn heard(&mut self, now: u64, id: LinkId) {
+        if let Some(link) = self.out.link_mut(id).filter(|link| link.state == LinkState::Open) {
+            link.last_seen = now;
         }
     }
 
@@ -232,23 +253,25 @@ impl Shard {
                 break;
             }
             let Some(held) = self.out.held.pop_front() else { break };
+            self.out.released_so_far += 1;
             match held.release {
                 Release::Bytes { link, bytes } => {
                     self.out.release(link, bytes);
                     self.after_release(now, link);
                 }
                 Release::Open { link, connack } => self.finish_open(now, link, &connack),
+                Release::Forward { message, any, persistent, stamp } => {
+                    self.forward_held(&message, any, persistent, stamp);
+                }
             }
         }
     }
 
     fn after_release(&mut self, now: u64, id: LinkId) {
         let Some(link) = self.out.link_mut(id) else { return };
-        if link.held == 0 {
-            let session = link.session;
-            if session != NONE {
-                self.pump(now, session);
-            }
+        let session = link.session;
+        if self.out.sessions.get(session as usize).is_some_and(|session| session.scans.is_some()) {
+            self.pump(now, session);
         }
     }
 
@@ -305,7 +328,7 @@ impl Shard {
         }
         let session = link.session;
         if link.overflow.is_some() {
-            self.out.drain_overflow(id.slot);
+            self.out.drain_overflow(now, id.slot);
         }
         if session != NONE {
             self.pump(now, session);
@@ -324,7 +347,11 @@ impl Shard {
     pub fn is_paused(&self, id: LinkId) -> bool {
         let most = 2 * self.out.limits.output_bytes;
         !self.is_reading(id)
-            || self.out.links.get(id.slot as usize).is_some_and(|link| link.output.len() > most)
+            || self
+                .out
+                .links
+                .get(id.slot as usize)
+                .is_some_and(|link| link.output.len() > most || link.held >= HELD_MOST)
     }
 
     /// Frees the slots of closed connections.
@@ -386,10 +413,17 @@ impl Shard {
         link.state = LinkState::Closed;
         let session = core::mem::replace(&mut link.session, NONE);
         let id = link.id(slot);
-        let last = link.output.to_vec();
-        link.output = Output::default();
-        link.overflow = None;
-        let client = self.out.sessions.get(session as usize).map(|session| session.client.clone());
+        let rest = core::mem::take(&mut link.output);
+        let last = if ending == Ending::Lost { Output::default() } else { rest };
+        let ring = link.overflow.take();
+        let client: Option<Arc<str>> =
+            self.out.sessions.get(session as usize).map(|session| session.client.clone());
+        if let (Some(ring), Some(client)) = (ring, &client) {
+            let Outbox { drops, counters, .. } = &mut self.out;
+            for waiting in ring.messages {
+                drops.count(client, waiting.message.topic(), DropReason::SlowReader, counters);
+            }
+        }
         self.out.effects.push_back(Effect::Close { link: id, last });
         self.closing.push(slot);
         if was_open {

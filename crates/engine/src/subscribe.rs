@@ -32,6 +32,12 @@ impl Shard {
         }
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
+        let after = if self.out.links[slot as usize].held > 0 { self.out.held_so_far } else { 0 };
+        let scans = self.out.sessions.get_mut(session as usize).and_then(|session| session.scans.as_mut());
+        for scan in scans.into_iter().flat_map(|scans| scans.iter_mut()).filter(|scan| scan.after == u64::MAX)
+        {
+            scan.after = after;
+        }
         self.pump(now, session);
         Ok(())
     }
@@ -47,7 +53,7 @@ impl Shard {
         let Ok(shared) = SharedFilter::parse(text) else { return Ok(ReasonCode::TopicFilterInvalid) };
         let filter = shared.as_ref().map_or(text, |shared| shared.filter);
         if topic::check_filter(filter).is_err()
-            || topic::levels(filter).count() > self.out.limits.topic_levels
+            || topic::check_depth(filter, self.out.limits.topic_levels).is_err()
         {
             return Ok(ReasonCode::TopicFilterInvalid);
         }
@@ -74,8 +80,12 @@ impl Shard {
             RetainHandling::DoNotSend => false,
         };
         if wanted && shared.is_none() {
-            let scan = Scan { filter: filter.into(), cursor: ScanCursor::default(), options, identifier };
-            self.out.sessions[session as usize].scans.get_or_insert_default().push_back(scan);
+            let after = u64::MAX;
+            let scan =
+                Scan { filter: filter.into(), cursor: ScanCursor::default(), options, identifier, after };
+            let scans = self.out.sessions[session as usize].scans.get_or_insert_default();
+            scans.retain(|other| *other.filter != *filter);
+            scans.push_back(scan);
         }
         Ok(match options.qos {
             QoS::AtMostOnce => ReasonCode::Success,

@@ -30,6 +30,11 @@ impl Timers {
         self.entries.insert(Due { at, kind, session, number });
     }
 
+    /// Takes a timer back.
+    pub(crate) fn stop(&mut self, kind: Timer, at: u64, session: u32, number: SessionNumber) {
+        self.entries.remove(&Due { at, kind, session, number });
+    }
+
     /// Takes the next timer that is due. The caller checks whether it is still wanted.
     pub(crate) fn due(&mut self, now: u64) -> Option<Due> {
         let first = self.entries.first()?;

@@ -22,11 +22,12 @@ impl Wheel {
         Self { buckets: vec![Vec::new(); usize::from(BUCKETS)], tick: now / TICK, entries: 0 }
     }
 
-    /// Looks at `link` again at or shortly after `at`.
-    pub(crate) fn schedule(&mut self, at: u64, link: LinkId) {
+    /// Looks at `link` again shortly after `at`, or earlier when that is more than a round away; gives the moment.
+    pub(crate) fn schedule(&mut self, at: u64, link: LinkId) -> u64 {
         let tick = (at.div_ceil(TICK)).clamp(self.tick + 1, self.tick + u64::from(BUCKETS) - 1);
         self.buckets[bucket(tick)].push(link);
         self.entries += 1;
+        tick * TICK
     }
 
     /// Moves to `now` and takes out every link whose time has come.

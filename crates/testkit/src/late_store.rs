@@ -59,10 +59,10 @@ impl Kept {
             }
             Change::Incoming { session, packet_id } => Self::Incoming(*session, *packet_id),
             Change::IncomingReleased { session, packet_id } => Self::Released(*session, *packet_id),
-            Change::Retained { message } => {
+            Change::Retained { message, .. } => {
                 Self::Retained(message.topic().to_owned(), Some(message.payload().to_vec()))
             }
-            Change::RetainedCleared { topic } => Self::Retained(topic.to_string(), None),
+            Change::RetainedCleared { topic, .. } => Self::Retained(topic.to_string(), None),
             Change::Will { session, .. } | Change::WillCleared { session } => Self::Will(*session),
         }
     }

@@ -139,17 +139,17 @@ impl RetainedTree {
         Some(self.take(slot, hash))
     }
 
-    /// Removes expired messages (section 3.3.2.3.3) and appends them to `out`. Looks at the next `looks` places of
+    /// Removes expired messages (section 3.3.2.3.3) and appends them to `out` with their stamps. Looks at the next `looks` places of
     /// memory, and in the next call at those behind them, round and round. `now` is on the clock of
     /// [`Message::expires_at`], in milliseconds.
-    pub fn remove_expired(&mut self, now: u64, looks: usize, out: &mut Vec<Message>) {
+    pub fn remove_expired(&mut self, now: u64, looks: usize, out: &mut Vec<(Message, u64)>) {
         for _ in 0..looks.min(self.entries.capacity()) {
             self.sweep = if self.sweep + 1 < self.entries.capacity() { self.sweep + 1 } else { 0 };
             let Some(Entry { message, stamp }) = self.entries.get(self.sweep) else { continue };
             if message.expires_at().is_some_and(|at| at <= now) {
                 let (hash, stamp) = (self.hasher.bytes(message.topic_bytes()), *stamp);
                 self.remember_removal(hash, stamp);
-                out.push(self.take(self.sweep, hash));
+                out.push((self.take(self.sweep, hash), stamp));
             }
         }
     }

@@ -200,7 +200,10 @@ impl SubscriptionTree {
             return (true, true);
         }
         let subscribers = self.subscribers(id);
-        (!subscribers.is_empty(), subscribers.iter().any(|one| one.options().qos != QoS::AtMostOnce))
+        // Long lists are not searched: a shard that is thought to store messages is only asked once too often.
+        let stores =
+            subscribers.len() > 64 || subscribers.iter().any(|one| one.options().qos != QoS::AtMostOnce);
+        (!subscribers.is_empty(), stores)
     }
 
     /// Removes a filter unless anything is stored for it.

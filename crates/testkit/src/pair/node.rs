@@ -162,7 +162,7 @@ impl Pair {
                 let Some(wire) = self.wire_of(node, link) else { return };
                 self.nodes[node].wires[link.slot as usize] = None;
                 let wire = &mut self.wires[wire];
-                wire.down.write(&last);
+                wire.down.write(&last.to_vec());
                 wire.down.ended = true;
                 wire.server = None;
             }
