@@ -359,6 +359,27 @@ fn an_answer_of_the_store_to_an_earlier_connection_is_not_taken_for_a_later_one(
 }
 
 #[test]
+fn a_receipt_that_comes_while_the_store_reads_is_not_forgotten() {
+    let mut pair = by_hand(1);
+    let a = pair.join(resume("a", 100));
+    pair.subscribe(a, subscribe("t", QoS::ExactlyOnce));
+    let p = pair.join(connect("p"));
+    pair.exchange(p, publish_2("t", "x", 1));
+    let message = pair.messages(a).remove(0).packet_id.unwrap();
+    pair.lose(a);
+    pair.run();
+    pair.set_commits(Commits::ByHand);
+    let a = pair.dial(resume("a", 100));
+    pair.send(a, pubrec(message));
+    pair.run();
+    pair.commit_all();
+    assert!(pair.messages(a).is_empty(), "the message is received, it must not come again");
+    let releases = pair.received(a);
+    assert!(releases.iter().skip(1).all(|packet| matches!(packet, Packet::PubRel(_))), "{releases:?}");
+    assert!(releases.len() > 1);
+}
+
+#[test]
 fn everybody_can_be_disconnected_while_commits_wait() {
     let mut pair = by_hand(4);
     pair.set_commits(Commits::ByHand);
