@@ -1,5 +1,6 @@
 //! One connection's socket and the bytes around it.
 
+use crate::driver::READ_SIZE;
 use crate::large::{LARGE_FROM, Large, Pool};
 use bytes::Bytes;
 use darter_codec::frame::{self, Scan};
@@ -13,7 +14,7 @@ pub(crate) struct Conn {
     pub(crate) stream: Stream,
     pub(crate) address: SocketAddr,
     pub(crate) link: LinkId,
-    /// Bytes of an unfinished packet, or of packets that must wait.
+    /// The start of an unfinished packet, smaller than [`LARGE_FROM`]; or bytes that must wait, and reading with them.
     pub(crate) input: Vec<u8>,
     /// A packet larger than a read, while it arrives; `input` is empty then.
     pub(crate) large: Option<Box<Large>>,
@@ -23,6 +24,8 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     /// Reading waits until the client has read what it was sent.
     pub(crate) paused: bool,
+    /// In the shard's list of connections to read from again.
+    pub(crate) listed: bool,
     /// The other side has ended its direction, or an error was reported.
     pub(crate) ending: bool,
 }
@@ -37,6 +40,28 @@ pub(crate) enum ReadOutcome {
     Over,
 }
 
+/// What the engine can be given after a read.
+pub(crate) enum Arrived<'a> {
+    /// Nothing yet: a packet has grown.
+    Part,
+    /// What was kept and what was read.
+    Bytes(&'a [u8]),
+    /// One large packet, whole, to be shared by its receivers.
+    Packet(Bytes),
+}
+
+/// What reading for nothing brought.
+pub(crate) enum Discarded {
+    /// Bytes.
+    Some,
+    /// Nothing now.
+    Nothing,
+    /// The other side sends no more.
+    End,
+    /// The connection is broken.
+    Failed,
+}
+
 impl Conn {
     pub(crate) fn new(stream: Stream, address: SocketAddr, link: LinkId) -> Self {
         let input = Vec::new();
@@ -49,56 +74,77 @@ impl Conn {
             wanted: 0,
             blocked: false,
             paused: false,
+            listed: false,
             ending: false,
         }
     }
 
-    /// Reads once: the rest of a large packet into its own buffer, everything else into `buffer`.
+    /// Reads once: the rest of a large packet into its own buffer, everything else into `buffer`, behind the place
+    /// where the bytes kept from earlier reads may go.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        let space = self.large.as_mut().map_or(buffer, |large| large.space());
-        let wanted = space.len();
-        let count = loop {
-            match self.stream.read(space) {
-                Ok(0) => return ReadOutcome::Over,
-                Ok(count) => break count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadOutcome::Empty,
-                Err(_) => return ReadOutcome::Over,
-            }
+        let start = self.input.len();
+        let space = match &mut self.large {
+            Some(large) => large.space(),
+            None => &mut buffer[start..start + READ_SIZE],
         };
+        let wanted = space.len();
+        match read_some(&mut self.stream, space) {
+            Ok(0) => ReadOutcome::Over,
+            Ok(count) => ReadOutcome::Bytes { count, more: count == wanted || self.ending },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Empty,
+            Err(_) => ReadOutcome::Over,
+        }
+    }
+
+    /// What the engine can be given after `count` bytes were read with [`read`](Self::read).
+    pub(crate) fn arrived<'a>(&mut self, buffer: &'a mut [u8], count: usize) -> Arrived<'a> {
         if let Some(large) = &mut self.large {
             large.fill(count);
+            let whole = self.large.take_if(|large| large.is_whole());
+            return whole.map_or(Arrived::Part, |large| Arrived::Packet(large.into_bytes()));
         }
-        ReadOutcome::Bytes { count, more: count == wanted || self.ending }
+        let start = self.input.len();
+        let end = start + count;
+        if end < self.wanted {
+            self.input.extend_from_slice(&buffer[start..end]);
+            return Arrived::Part;
+        }
+        buffer[..start].copy_from_slice(&self.input);
+        Arrived::Bytes(&buffer[..end])
     }
 
     /// Keeps what was not consumed because it must wait.
     pub(crate) fn keep_whole(&mut self, rest: &[u8]) {
+        self.input.clear();
         self.input.extend_from_slice(rest);
         self.wanted = 0;
     }
 
-    /// Keeps the start of a packet that is no larger than it may be.
+    /// Keeps the start of a packet that is no larger than it may be; what was kept before is part of `rest`.
     pub(crate) fn keep_start(&mut self, rest: &[u8], pool: &Pool) {
-        self.input.extend_from_slice(rest);
-        self.wanted = match frame::scan(&self.input, usize::MAX) {
+        self.wanted = match frame::scan(rest, usize::MAX) {
             Ok(Scan::Partial { total: Some(total) }) => total,
-            Ok(Scan::Partial { total: None }) => self.input.len() + 1,
+            Ok(Scan::Partial { total: None }) => rest.len() + 1,
             Ok(Scan::Complete(_)) | Err(_) => 0,
         };
         if self.wanted >= LARGE_FROM {
-            self.large = Some(Box::new(pool.begin(self.wanted, &self.input)));
+            self.large = Some(Box::new(pool.begin(self.wanted, rest)));
             self.input = Vec::new();
+            self.wanted = 0;
+        } else {
+            self.input.clear();
+            self.input.extend_from_slice(rest);
         }
     }
 
-    /// All kept bytes, if there are enough for a whole packet.
-    pub(crate) fn take_input(&mut self) -> Option<Bytes> {
-        if let Some(large) = self.large.take_if(|large| large.is_whole()) {
-            return Some(large.into_bytes());
+    /// Reads once and throws away what came.
+    pub(crate) fn discard(&mut self, buffer: &mut [u8]) -> Discarded {
+        match read_some(&mut self.stream, buffer) {
+            Ok(0) => Discarded::End,
+            Ok(_) => Discarded::Some,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Discarded::Nothing,
+            Err(_) => Discarded::Failed,
         }
-        let enough = !self.input.is_empty() && self.input.len() >= self.wanted;
-        enough.then(|| Bytes::from(std::mem::take(&mut self.input)))
     }
 
     /// Writes as much of `output` as the socket takes; returns bytes written.
@@ -120,6 +166,15 @@ impl Conn {
             }
         }
         Ok(total)
+    }
+}
+
+fn read_some(stream: &mut Stream, space: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(space) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
     }
 }
 

@@ -1,39 +1,46 @@
 //! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
 
+mod lingering;
+mod reading;
+
 use crate::auth::Authenticator;
-use crate::conn::{Conn, ReadOutcome};
+use crate::conn::Conn;
 use crate::event;
 use crate::inbox::{Inbox, Item};
 use crate::large::Pool;
-use crate::status::{ShardStatus, StatusTopics};
+use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, Shard};
 use darter_net::{Listener, Stream};
 use darter_store::{Answer, Store};
+use lingering::Lingering;
 use mio::{Events, Poll, Token};
+use reading::BUFFER;
+pub(crate) use reading::READ_SIZE;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Tokens: the slots of connections from 0 on, then connections on their way out, then the listeners, then the waker.
-const LINGERING: usize = 1 << 40;
-const LISTENERS: usize = 1 << 41;
-pub(crate) const WAKER: Token = Token(1 << 42);
+const LINGERING: usize = 1 << (usize::BITS - 3);
+const LISTENERS: usize = 1 << (usize::BITS - 2);
+pub(crate) const WAKER: Token = Token(1 << (usize::BITS - 1));
 
-/// Bytes read from one socket at once; a turn reads at most `READS` times from one connection.
-const READ_BUFFER: usize = 64 * 1024;
-const READS: usize = 4;
 /// Connections accepted in one turn of each listener.
 const ACCEPTS: usize = 256;
-/// How long a closed connection may take to read its last bytes, in milliseconds.
-const LINGER: u64 = 2_000;
 /// How long nothing is accepted when the system has no more files for it, in milliseconds.
 const ACCEPT_PAUSE: u64 = 100;
 /// How often the log says so, in milliseconds.
 const COMPLAINT_PAUSE: u64 = 10_000;
+/// How old the numbers that other threads see may be, in milliseconds.
+const REPORT_PAUSE: u64 = 100;
+/// How long buffers for large packets are kept unused, in milliseconds; twice as long at most.
+const BUFFER_REST: u64 = 10_000;
+/// Room for this many items stays in the shard's end of its inbox.
+const ITEMS_KEPT: usize = 1024;
 
 /// What a shard's thread starts with.
 pub(crate) struct Driver {
@@ -59,20 +66,23 @@ struct Running {
     /// Connections to read from again although nothing new was reported.
     ready: VecDeque<LinkId>,
     lingering: slab::Slab<Lingering>,
+    /// Those of them from which more can be read at once.
+    flooding: Vec<usize>,
+    /// Empty between two turns; the inbox gets its memory back.
+    items: Vec<Item>,
+    /// Bytes read since other shards were last sent what is for them.
+    unsent_for: usize,
     outgoing: Vec<Vec<Item>>,
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
     stopping: bool,
-    bytes_received: u64,
-    bytes_sent: u64,
-}
-
-/// A connection that the server has ended: what it still had to say is written, what arrives is thrown away.
-struct Lingering {
-    stream: Stream,
-    rest: Vec<u8>,
-    until: u64,
+    /// When buffers for large packets are looked at; none when there are none.
+    buffers_due: Option<u64>,
+    /// When numbers may be reported next, and whether there are any that were not.
+    report_due: u64,
+    unreported: bool,
+    status: Status,
 }
 
 impl Driver {
@@ -82,17 +92,22 @@ impl Driver {
         let mut running = Running {
             now: 0,
             conns: Vec::new(),
-            buffer: vec![0; READ_BUFFER],
+            buffer: vec![0; BUFFER],
             large: Pool::default(),
             ready: VecDeque::new(),
             lingering: slab::Slab::new(),
+            flooding: Vec::new(),
+            items: Vec::new(),
+            unsent_for: 0,
             outgoing: (0..shards).map(|_| Vec::new()).collect(),
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
             stopping: false,
-            bytes_received: 0,
-            bytes_sent: 0,
+            buffers_due: None,
+            report_due: 0,
+            unreported: true,
+            status: Status::default(),
             driver: self,
         };
         for (index, listener) in running.driver.listeners.iter_mut().enumerate() {
@@ -114,9 +129,10 @@ impl Running {
             self.read_clock();
             for _ in 0..self.ready.len() {
                 if let Some(id) = self.ready.pop_front() {
-                    self.read(id);
+                    self.read_listed(id);
                 }
             }
+            self.linger_on();
             for event in &events {
                 match event.token() {
                     WAKER => self.read_inbox(),
@@ -136,15 +152,18 @@ impl Running {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.flooding.is_empty() {
             return Some(Duration::ZERO);
         }
-        let lingering = (!self.lingering.is_empty()).then_some(self.now + LINGER / 2);
-        let topics = self.driver.topics.as_ref().map(StatusTopics::next);
-        let next = [self.driver.shard.next_timeout(), lingering, self.accept_after, topics]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let deadlines = [
+            self.driver.shard.next_timeout(),
+            self.lingering_timeout(),
+            self.accept_after,
+            self.driver.topics.as_ref().map(StatusTopics::next),
+            self.buffers_due,
+            self.unreported.then_some(self.report_due),
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
         let elapsed = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(Duration::from_millis(next.saturating_sub(elapsed)))
     }
@@ -158,7 +177,10 @@ impl Running {
         for _ in 0..ACCEPTS {
             let Some(listener) = self.driver.listeners.get(listener) else { return };
             match listener.accept() {
-                Ok((stream, address)) => self.add(stream, address, Vec::new()),
+                Ok((stream, address)) => {
+                    self.status.sockets += 1;
+                    self.add(stream, address, Vec::new());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -194,7 +216,7 @@ impl Running {
         if has_input {
             self.resume(link);
             // What arrived while the socket was between two pollers is not reported again.
-            self.ready.push_back(link);
+            self.read_again(link);
         }
     }
 
@@ -207,80 +229,12 @@ impl Running {
             self.write(link);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(link);
+            self.read_unlisted(link);
         }
     }
 
     fn conn(&mut self, id: LinkId) -> Option<&mut Conn> {
         self.conns.get_mut(id.slot as usize)?.as_mut().filter(|conn| conn.link == id)
-    }
-
-    fn read(&mut self, id: LinkId) {
-        for _ in 0..READS {
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let more = self.read_once(id, &mut buffer);
-            self.buffer = buffer;
-            if !more {
-                return;
-            }
-        }
-        self.ready.push_back(id);
-    }
-
-    /// Reads once and hands the bytes to the engine. True when reading again may bring more.
-    fn read_once(&mut self, id: LinkId, buffer: &mut [u8]) -> bool {
-        if self.driver.shard.is_paused(id) {
-            if let Some(conn) = self.conn(id) {
-                conn.paused = true;
-            }
-            return false;
-        }
-        let now = self.now;
-        let Some(conn) = self.conn(id) else { return false };
-        let (count, more) = match conn.read(buffer) {
-            ReadOutcome::Bytes { count, more } => (count, more),
-            ReadOutcome::Empty => return false,
-            ReadOutcome::Over => {
-                self.driver.shard.lost(now, id);
-                return false;
-            }
-        };
-        self.bytes_received += count as u64;
-        let Some(conn) = self.conn(id) else { return false };
-        if conn.large.is_some() {
-            self.resume(id);
-        } else if conn.input.is_empty() {
-            let consumed = self.driver.shard.receive(now, id, &buffer[..count], None);
-            if consumed < count {
-                self.keep(id, &buffer[consumed..count]);
-            }
-        } else {
-            conn.input.extend_from_slice(&buffer[..count]);
-            self.resume(id);
-        }
-        more
-    }
-
-    /// Hands in the bytes that a connection kept.
-    fn resume(&mut self, id: LinkId) {
-        let now = self.now;
-        let Some(bytes) = self.conn(id).and_then(Conn::take_input) else { return };
-        let consumed = self.driver.shard.receive(now, id, &bytes, Some(&bytes));
-        if consumed < bytes.len() {
-            self.keep(id, &bytes[consumed..]);
-        }
-    }
-
-    fn keep(&mut self, id: LinkId, rest: &[u8]) {
-        if let Some(Some(conn)) = self.conns.get_mut(id.slot as usize)
-            && conn.link == id
-        {
-            if self.driver.shard.is_reading(id) {
-                conn.keep_start(rest, &self.large);
-            } else {
-                conn.keep_whole(rest);
-            }
-        }
     }
 
     fn write(&mut self, id: LinkId) {
@@ -291,11 +245,11 @@ impl Running {
         let Some(output) = self.driver.shard.output(id) else { return };
         match conn.write(output) {
             Ok(count) => {
-                self.bytes_sent += count as u64;
+                self.status.bytes_sent += count as u64;
                 self.driver.shard.written(self.now, id);
                 if conn.paused && !self.driver.shard.is_paused(id) {
                     conn.paused = false;
-                    self.ready.push_back(id);
+                    self.read_again(id);
                 }
             }
             Err(_) => self.driver.shard.lost(self.now, id),
@@ -318,9 +272,12 @@ impl Running {
                 self.accept(listener);
             }
         }
-        if !self.lingering.is_empty() {
-            let now = self.now;
-            self.lingering.retain(|_, one| one.until > now);
+        self.end_lingering();
+        if self.buffers_due.is_some_and(|at| at <= self.now) {
+            self.buffers_due = self.large.rest().then_some(self.now + BUFFER_REST);
+        }
+        if self.driver.topics.as_ref().is_some_and(|topics| topics.next() <= self.now) {
+            self.report();
         }
         if let Some(topics) = &mut self.driver.topics {
             let shard = &mut self.driver.shard;
@@ -341,11 +298,27 @@ impl Running {
                 break;
             }
         }
+        self.send_outgoing();
+        self.driver.shard.finish_turn();
+        self.unreported = true;
+        if self.report_due <= self.now {
+            self.report();
+        }
+    }
+
+    fn send_outgoing(&mut self) {
+        self.unsent_for = 0;
         for (shard, items) in self.outgoing.iter_mut().enumerate() {
             self.driver.inboxes[shard].send(items);
         }
-        self.driver.shard.finish_turn();
-        self.driver.status.report(self.driver.shard.counters(), self.bytes_received, self.bytes_sent);
+    }
+
+    /// Shows the numbers to other threads.
+    fn report(&mut self) {
+        self.report_due = self.now + REPORT_PAUSE;
+        self.unreported = false;
+        self.status.counters = self.driver.shard.counters();
+        self.driver.status.report(self.status);
     }
 
     fn settle(&mut self) {
@@ -390,10 +363,10 @@ impl Running {
                 if let Some(conn) = self.conn(link)
                     && std::mem::take(&mut conn.paused)
                 {
-                    self.ready.push_back(link);
+                    self.read_again(link);
                 }
             }
-            Effect::Close { link, last } => self.close(link, last.to_vec()),
+            Effect::Close { link, last } => self.close(link, last),
             Effect::Load { session, from, limit } => {
                 // The store shall also read what was queued since this turn's batch.
                 self.submit();
@@ -421,58 +394,10 @@ impl Running {
         self.conns.get_mut(link.slot as usize)?.take_if(|conn| conn.link == link)
     }
 
-    fn close(&mut self, link: LinkId, last: Vec<u8>) {
-        let Some(mut conn) = self.take_conn(link) else { return };
-        if last.is_empty() {
-            return;
-        }
-        // Closing now could destroy the last bytes, if the client has sent something that was not read.
-        let registry = self.driver.poll.registry();
-        let entry = self.lingering.vacant_entry();
-        if conn.stream.deregister(registry).is_err() {
-            return;
-        }
-        if conn.stream.register(registry, Token(LINGERING + entry.key())).is_err() {
-            return;
-        }
-        let key = entry.key();
-        entry.insert(Lingering { stream: conn.stream, rest: last, until: self.now + LINGER });
-        self.linger(key);
-    }
-
-    fn linger(&mut self, key: usize) {
-        let Some(one) = self.lingering.get_mut(key) else { return };
-        while !one.rest.is_empty() {
-            match one.stream.write(&one.rest) {
-                Ok(count) if count > 0 => {
-                    self.bytes_sent += count as u64;
-                    one.rest.drain(..count);
-                    if one.rest.is_empty() {
-                        let _ = one.stream.shut_write();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                _ => {
-                    self.lingering.remove(key);
-                    return;
-                }
-            }
-        }
-        for _ in 0..READS {
-            match one.stream.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => break,
-            }
-        }
-        self.lingering.remove(key);
-    }
-
     fn read_inbox(&mut self) {
-        let mut items = Vec::new();
+        let mut items = std::mem::take(&mut self.items);
         self.driver.inboxes[usize::from(self.driver.index)].take(&mut items);
-        for item in items {
+        for item in items.drain(..) {
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, address, input } => self.add(stream, address, input),
@@ -483,7 +408,10 @@ impl Running {
                 }
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
+            self.write_pressing();
         }
+        items.shrink_to(ITEMS_KEPT);
+        self.items = items;
     }
 
     fn shut_down(&mut self, reason: ReasonCode) {

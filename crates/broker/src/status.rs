@@ -17,6 +17,8 @@ pub(crate) struct ShardStatus {
 pub struct Status {
     /// What the engine counted.
     pub counters: Counters,
+    /// Network connections accepted.
+    pub sockets: u64,
     /// Bytes read from clients.
     pub bytes_received: u64,
     /// Bytes written to clients.
@@ -24,9 +26,8 @@ pub struct Status {
 }
 
 impl ShardStatus {
-    pub(crate) fn report(&self, counters: Counters, bytes_received: u64, bytes_sent: u64) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        *latest = Status { counters, bytes_received, bytes_sent };
+    pub(crate) fn report(&self, status: Status) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }
 
@@ -36,6 +37,7 @@ impl Status {
         let mut sum = Self::default();
         for shard in shards {
             let one = *shard.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.sockets += one.sockets;
             sum.bytes_received += one.bytes_received;
             sum.bytes_sent += one.bytes_sent;
             sum.counters.add(&one.counters);
@@ -99,7 +101,7 @@ impl StatusTopics {
             Load::new(load_names!("publish/dropped"), |status| status.counters.dropped),
             Load::new(load_names!("bytes/received"), |status| status.bytes_received),
             Load::new(load_names!("bytes/sent"), |status| status.bytes_sent),
-            Load::new(load_names!("sockets"), |status| status.counters.sockets),
+            Load::new(load_names!("sockets"), |status| status.sockets),
             Load::new(load_names!("connections"), |status| status.counters.connections),
         ];
         let interval = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
