@@ -1,13 +1,14 @@
 //! Starting and stopping a server.
 
 use crate::driver::{Driver, WAKER};
+use crate::event;
+use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
-use darter_store::MemoryStore;
 use mio::Poll;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -24,6 +25,7 @@ pub struct Broker {
     inboxes: Vec<Inbox>,
     status: Vec<Arc<ShardStatus>>,
     threads: Vec<JoinHandle<()>>,
+    watch: Watch,
 }
 
 /// Why a server cannot start.
@@ -32,6 +34,14 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A shard's store cannot be opened.
+    #[error("the store of shard {shard} cannot be opened: {source}")]
+    Store {
+        /// The shard, 0-based.
+        shard: u8,
+        /// What the store said.
+        source: io::Error,
+    },
     /// The system gave no poller, thread or socket.
     #[error("the system refuses what the server needs to start: {0}")]
     System(#[from] io::Error),
@@ -44,7 +54,12 @@ impl Broker {
     /// When an address cannot be listened on, or the system has no resources left.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let listeners = bind(options)?;
-        let addresses = listeners.iter().map(Listener::address).collect();
+        let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
+        if !options.authenticator.asks_for_logins() {
+            for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
+                event::OpenToEverybody { address: *address }.emit();
+            }
+        }
         let shards = options.shard_count();
         let status: Vec<_> = (0..shards).map(|_| Arc::new(ShardStatus::default())).collect();
         let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<_>, _>>()?;
@@ -54,26 +69,46 @@ impl Broker {
         }
         let key = RandomState::new().hash_one(std::process::id());
         let started = Instant::now();
-        let mut threads = Vec::new();
+        let watch = Watch::default();
+        let mut drivers = Vec::new();
         for (poll, index) in polls.into_iter().zip(0..) {
             let place = Place { index, shards, key };
             let topics = (index == 0 && !options.status_interval.is_zero())
                 .then(|| StatusTopics::new(status.clone(), options.status_interval));
-            let driver = Driver {
+            let inbox: &Inbox = &inboxes[usize::from(index)];
+            let mut store =
+                (options.store)(index).map_err(|source| StartError::Store { shard: index, source })?;
+            store.start(inbox.store_waker());
+            drivers.push(Driver {
                 index,
                 poll,
                 shard: Shard::new(place, options.limits.clone(), RandomState::new().hash_one(index), 0),
-                store: Box::new(MemoryStore::new()),
+                store,
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
                 started,
-            };
-            threads.push(spawn(index, driver)?);
+            });
         }
-        Ok(Self { addresses, inboxes, status, threads })
+        // From here on an error stops the threads that run already: they are this value's.
+        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch };
+        for driver in drivers {
+            broker.spawn(driver)?;
+        }
+        Ok(broker)
+    }
+
+    fn spawn(&mut self, driver: Driver) -> io::Result<()> {
+        let index = driver.index;
+        let last_words = LastWords::new(index, self.inboxes[usize::from(index)].clone(), self.watch.clone());
+        let thread = std::thread::Builder::new().name(format!("darter-shard-{index}"));
+        self.threads.push(thread.spawn(move || {
+            let outcome = driver.run();
+            last_words.end(outcome.err().map(|error| error.to_string()));
+        })?);
+        Ok(())
     }
 
     /// The addresses it listens on, with the ports that the system chose.
@@ -82,13 +117,20 @@ impl Broker {
         &self.addresses
     }
 
-    /// The server's numbers, summed over its shards.
+    /// The server's numbers, summed over its shards; at most 100 milliseconds old while the server is busy.
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.status)
     }
 
-    /// Which messages were not delivered, by client, topic and reason.
+    /// Tells when a shard's thread ends by itself. A program that serves others should end with it: the server
+    /// would look alive and serve only some of its clients.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Which messages were not delivered, by client, topic and reason. A shard that has failed says nothing.
     #[must_use]
     pub fn drops(&self) -> Vec<Drop> {
         let (answer, answers) = std::sync::mpsc::channel();
@@ -112,13 +154,13 @@ impl Broker {
     }
 
     fn stop(&mut self) {
+        self.watch.stop();
         for inbox in &self.inboxes {
             inbox.send(&mut vec![Item::Shutdown { reason: ReasonCode::ServerShuttingDown }]);
         }
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a shard's thread ended by a panic");
-            }
+            // A panic was told when it happened.
+            let _ = thread.join();
         }
     }
 }
@@ -127,14 +169,6 @@ impl std::ops::Drop for Broker {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn spawn(index: u8, driver: Driver) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("darter-shard-{index}")).spawn(move || {
-        if let Err(error) = driver.run() {
-            tracing::error!(%error, "a shard cannot go on");
-        }
-    })
 }
 
 /// Opens every address; those with port 0 share the first port that the system gave.

@@ -135,6 +135,20 @@ impl AcceptFailed<'_> {
     }
 }
 
+/// The server listens where others than this computer's programs can reach it, and lets everybody in.
+pub(crate) struct OpenToEverybody {
+    pub(crate) address: SocketAddr,
+}
+
+impl OpenToEverybody {
+    pub(crate) fn emit(&self) {
+        tracing::warn!(
+            address = %self.address,
+            "open to everybody in the network: clients need no password to connect, publish and subscribe"
+        );
+    }
+}
+
 struct Shown(Option<SocketAddr>);
 
 impl std::fmt::Display for Shown {

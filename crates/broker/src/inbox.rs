@@ -4,7 +4,8 @@ use darter_codec::ReasonCode;
 use darter_engine::PeerItem;
 use darter_net::Stream;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
 
 /// One thing for a shard.
 #[derive(Debug)]
@@ -24,35 +25,79 @@ pub(crate) enum Item {
 /// The sending end: as many as there are threads.
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox {
-    items: Arc<Mutex<Vec<Item>>>,
+    contents: Arc<Mutex<Contents>>,
     waker: Arc<mio::Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    items: Vec<Item>,
+    /// Nobody takes anything out any more.
+    closed: bool,
+}
+
+/// Wakes a shard for its store.
+struct Bell(Arc<mio::Waker>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        ring(&self.0);
+    }
+}
+
+fn ring(waker: &mio::Waker) {
+    if let Err(error) = waker.wake() {
+        tracing::error!(%error, "a shard cannot be woken");
+    }
 }
 
 impl Inbox {
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self { items: Arc::default(), waker: Arc::new(waker) }
+        Self { contents: Arc::default(), waker: Arc::new(waker) }
     }
 
-    /// Hands items over, in order, and wakes the shard if it may be asleep.
+    /// Hands items over, in order, and wakes the shard if it may be asleep. A closed inbox takes them and drops them.
     pub(crate) fn send(&self, items: &mut Vec<Item>) {
         if items.is_empty() {
             return;
         }
         let was_empty = {
-            let mut inbox = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-            let was_empty = inbox.is_empty();
-            inbox.append(items);
+            let mut inbox = self.lock();
+            if inbox.closed {
+                items.clear();
+                return;
+            }
+            let was_empty = inbox.items.is_empty();
+            inbox.items.append(items);
             was_empty
         };
         // A shard empties its inbox whole: whoever put the first item in has woken it already.
-        if was_empty && let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a shard cannot be woken");
+        if was_empty {
+            ring(&self.waker);
         }
     }
 
-    /// Takes everything; `into` should be empty.
+    /// Takes everything; `into` should be empty, and its memory is used for what comes next.
     pub(crate) fn take(&self, into: &mut Vec<Item>) {
-        let mut inbox = self.items.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *inbox, into);
+        std::mem::swap(&mut self.lock().items, into);
+    }
+
+    /// Drops everything, now and from now on: the shard has ended.
+    pub(crate) fn close(&self) {
+        let mut inbox = self.lock();
+        inbox.closed = true;
+        let items = std::mem::take(&mut inbox.items);
+        // Dropping an item may do anything; not under the lock.
+        drop(inbox);
+        drop(items);
+    }
+
+    /// Makes the shard look at its store.
+    pub(crate) fn store_waker(&self) -> Waker {
+        Arc::new(Bell(self.waker.clone())).into()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,6 +14,7 @@ mod broker;
 mod conn;
 mod driver;
 pub mod event;
+mod failure;
 mod inbox;
 mod large;
 mod options;
@@ -21,5 +22,7 @@ mod status;
 
 pub use broker::{Broker, StartError};
 pub use darter_engine::{Drop, DropReason, Limits};
-pub use options::Options;
+pub use darter_store as store;
+pub use failure::{ShardFailure, Watch};
+pub use options::{Options, StoreFactory};
 pub use status::Status;

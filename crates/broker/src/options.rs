@@ -2,10 +2,15 @@
 
 use crate::auth::{AllowAll, Authenticator};
 use darter_engine::Limits;
+use darter_store::{MemoryStore, Store};
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Opens the store of the shard with this index, 0-based; called once for each when the server starts.
+pub type StoreFactory = Arc<dyn Fn(u8) -> io::Result<Box<dyn Store>> + Send + Sync>;
 
 /// Everything that a [`Broker`](crate::Broker) needs to know before it starts.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ pub struct Options {
     pub status_interval: Duration,
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
+    /// Where sessions and messages are kept; memory unless something else is said.
+    pub store: StoreFactory,
 }
 
 impl Default for Options {
@@ -36,6 +43,7 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
+            store: Arc::new(|_| Ok(Box::new(MemoryStore::new()))),
         }
     }
 }

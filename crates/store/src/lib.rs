@@ -8,9 +8,19 @@ mod memory;
 pub use memory::MemoryStore;
 
 use darter_codec::record::{Change, QueueRow, SessionNumber};
+use std::task::Waker;
 
 /// Keeps what the server must not lose.
+///
+/// Every shard has a store of its own, which lives on the shard's thread. No method may wait for a disk: a store that
+/// needs time works on another thread and calls the waker when it has answers.
 pub trait Store: Send {
+    /// Called once, before anything else. Calling `waker`, from any thread, makes the server [`poll`](Self::poll)
+    /// until there are no more answers; after [`submit`](Self::submit) and [`load`](Self::load) it does so unasked.
+    fn start(&mut self, waker: Waker) {
+        drop(waker);
+    }
+
     /// Takes the changes of batch `batch`, all of them or none; leaves `changes` empty. Batches are numbered upwards.
     fn submit(&mut self, batch: u64, changes: &mut Vec<Change>);
 

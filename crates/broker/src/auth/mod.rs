@@ -10,6 +10,11 @@ pub trait Authenticator: Send + Sync {
     /// The verdict for `connect` from `address`. Version 3 clients get a refusal as the return code that fits best:
     /// `BadUserNameOrPassword` as 4, `NotAuthorized` as 5 (section 3.2.2.3 of 3.1.1).
     fn verdict(&self, connect: &Connect, address: SocketAddr) -> Verdict;
+
+    /// False when everybody is let in: the log then warns of listening beyond this computer.
+    fn asks_for_logins(&self) -> bool {
+        true
+    }
 }
 
 /// Lets everybody in; the user name is taken as it is said.
@@ -19,5 +24,9 @@ pub struct AllowAll;
 impl Authenticator for AllowAll {
     fn verdict(&self, connect: &Connect, _address: SocketAddr) -> Verdict {
         Verdict::Accept { user: connect.username.as_ref().map(|name| (&**name).into()) }
+    }
+
+    fn asks_for_logins(&self) -> bool {
+        false
     }
 }

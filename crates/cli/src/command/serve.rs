@@ -9,13 +9,13 @@ mod stop;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
-use darter_broker::Broker;
+use darter_broker::{Broker, Watch};
 use darter_config::{BadHost, Config, Host};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{panic, process, thread};
+use std::{process, thread};
 
 const NOTES: &str = "\
 Without options the server listens on port 1883 for programs on this computer only. Its state (sessions, retained \
@@ -102,8 +102,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     open_files::allow_as_many_as_possible();
     let options = config.options()?;
     let stop = stop::Signal::listen().context("cannot watch for signals")?;
-    end_with_a_shard();
     let broker = Broker::start(&options)?;
+    end_with_a_shard(broker.watch()).context("cannot watch over the shards")?;
 
     let addresses = banner::json(broker.addresses());
     match arguments.print_addresses {
@@ -124,14 +124,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 const SOFTWARE_ERROR: i32 = 70;
 
 /// A server without one of its shards would look alive and serve only some: better to end, and to be started again.
-fn end_with_a_shard() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        usual(info);
-        if thread::current().name().is_some_and(|name| name.starts_with("darter-shard")) {
+fn end_with_a_shard(watch: Watch) -> io::Result<()> {
+    thread::Builder::new().name("darter-watch".to_owned()).spawn(move || {
+        if watch.wait().is_some() {
             process::exit(SOFTWARE_ERROR);
         }
-    }));
+    })?;
+    Ok(())
 }
 
 impl Arguments {
