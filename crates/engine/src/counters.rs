@@ -35,8 +35,6 @@ pub struct Counters {
     pub sessions: u64,
     /// Most sessions at once.
     pub sessions_most: u64,
-    /// Network connections accepted.
-    pub sockets: u64,
     /// CONNECT packets that were accepted.
     pub connections: u64,
     /// Subscriptions, now.
@@ -52,7 +50,7 @@ pub struct Counters {
 impl Counters {
     /// Adds another shard's numbers. Retained messages are the same on every shard and are not added up.
     pub fn add(&mut self, other: &Self) {
-        let sums: [(&mut u64, u64); 16] = [
+        let sums: [(&mut u64, u64); 15] = [
             (&mut self.packets_received, other.packets_received),
             (&mut self.packets_sent, other.packets_sent),
             (&mut self.publish_received, other.publish_received),
@@ -65,7 +63,6 @@ impl Counters {
             (&mut self.connected, other.connected),
             (&mut self.sessions, other.sessions),
             (&mut self.sessions_most, other.sessions_most),
-            (&mut self.sockets, other.sockets),
             (&mut self.connections, other.connections),
             (&mut self.subscriptions, other.subscriptions),
             (&mut self.shared_subscriptions, other.shared_subscriptions),

@@ -72,6 +72,12 @@ pub enum PeerItem {
         /// The message.
         message: Message,
     },
+    /// Nothing sent so far has a larger number. An acknowledgement may wait for several shards, each of which got another
+    /// number; with this all of them come to say the largest.
+    Mark {
+        /// To be answered with [`PeerItem::Stored`], on every lane.
+        number: u64,
+    },
     /// Everything up to these numbers that the receiving shard sent is stored, or known where it must be.
     Stored(Numbers),
 }
@@ -137,6 +143,8 @@ pub(crate) struct Peers {
 struct Outgoing {
     batch: Frames,
     items: Vec<PeerItem>,
+    /// Something that wants an answer was sent since the last mark.
+    awaited: bool,
     /// What that shard has stored.
     stored: Numbers,
 }
@@ -209,7 +217,9 @@ impl Peers {
         for shard in bits(targets) {
             let number = if waits_for & (1 << shard) == 0 { 0 } else { self.number };
             let note = Note { number, stamp: stamp.unwrap_or(0) };
-            self.outgoing[usize::from(shard)].batch.push(routed, note);
+            let outgoing = &mut self.outgoing[usize::from(shard)];
+            outgoing.awaited |= number != 0;
+            outgoing.batch.push(routed, note);
         }
         self.unsent = true;
         Forwarded { any: any & self.others != 0, number: self.number, waits_for }
@@ -243,6 +253,7 @@ impl Peers {
     pub(crate) fn send_grouped(&mut self, owner: u8, wait: &mut Wait, item: impl FnOnce(u64) -> PeerItem) {
         let number = self.next_number();
         wait.add_grouped(number, owner);
+        self.outgoing[usize::from(owner)].awaited = true;
         self.send(owner, item(number));
     }
 
@@ -252,6 +263,7 @@ impl Peers {
         if to.qos != QoS::AtMostOnce {
             number = self.next_number();
             wait.add_direct(number, shard);
+            self.outgoing[usize::from(shard)].awaited = true;
         }
         self.send(shard, PeerItem::Direct { to, message, number });
     }
@@ -356,6 +368,11 @@ impl Peers {
             return;
         }
         self.send_changes();
+        for shard in bits(self.others) {
+            if core::mem::take(&mut self.outgoing[usize::from(shard)].awaited) {
+                self.send(shard, PeerItem::Mark { number: self.number });
+            }
+        }
         self.unsent = false;
         for (shard, outgoing) in self.outgoing.iter_mut().enumerate() {
             let Ok(shard) = u8::try_from(shard) else { continue };
@@ -400,6 +417,10 @@ impl Shard {
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
             PeerItem::Reroute { key, message } => {
                 self.reroute(now, &key, &mut Routed::from_message(&message));
+            }
+            PeerItem::Mark { number } => {
+                let wait = self.out.this_batch();
+                self.peers.answer(from, wait, Numbers { routed: number, direct: number, grouped: number });
             }
             PeerItem::Stored(numbers) => {
                 self.peers.outgoing[usize::from(from)].stored.raise(numbers);

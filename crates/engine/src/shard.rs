@@ -154,7 +154,6 @@ impl Shard {
     /// A new network connection.
     pub fn accept(&mut self, now: u64) -> LinkId {
         self.serial = self.serial.wrapping_add(1);
-        self.out.counters.sockets += 1;
         let timeout = self.out.limits.connect_timeout;
         let slot = self.out.links.insert(Link::new(self.serial, now, timeout));
         let id = LinkId { slot: u32::try_from(slot).unwrap_or(NONE), serial: self.serial };

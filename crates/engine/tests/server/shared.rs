@@ -1,6 +1,8 @@
 //! Shared subscriptions (section 4.8.2).
 
-use darter_codec::{Packet, Publish, QoS, ReasonCode, SubscriptionOptions};
+use darter_codec::{
+    Packet, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter, SubscriptionOptions, Unsubscribe,
+};
 use darter_engine::DropReason;
 use darter_testkit::packets::{
     connect, pubcomp, publish, publish_1, publish_2, pubrec, resume, retained, subscribe, subscribe_with,
@@ -47,6 +49,31 @@ battery! {
         seen.sort();
         expected.sort();
         assert_eq!(seen, expected);
+    }
+
+    fn what_concerns_groups_of_many_owners_is_answered(pair: &mut Pair) {
+        for number in 0..8 {
+            let name = pair.name_on(number, "member");
+            let member = pair.join(connect(&name));
+            pair.subscribe(member, subscribe(&format!("$share/group-{number}/t/#"), QoS::AtLeastOnce));
+        }
+        let p = pair.join(connect("p"));
+        let filters: Vec<_> = (0..8).map(|number| format!("$share/group-{number}/t/#").into()).collect();
+        let options = SubscriptionOptions { qos: QoS::AtLeastOnce, ..SubscriptionOptions::default() };
+        let entries = filters.iter().map(|filter: &darter_codec::ByteString| SubscribeFilter { filter: filter.clone(), options });
+        let subscribe_all = Subscribe { filters: entries.collect(), ..subscribe("t", QoS::AtMostOnce) };
+        for packet_id in 1..=20 {
+            pair.send(p, publish_1("t/x", "x", packet_id));
+            pair.run();
+            let answered = |packet: &Packet| matches!(packet, Packet::PubAck(ack) if ack.packet_id.get() == packet_id);
+            assert!(pair.received(p).iter().any(answered), "PUBACK {packet_id}");
+            pair.send(p, subscribe_all.clone());
+            pair.run();
+            assert!(pair.received(p).iter().any(|packet| matches!(packet, Packet::SubAck(_))), "SUBACK {packet_id}");
+            pair.send(p, Unsubscribe { filters: filters.clone(), ..unsubscribe("t") });
+            pair.run();
+            assert!(pair.received(p).iter().any(|packet| matches!(packet, Packet::UnsubAck(_))), "UNSUBACK {packet_id}");
+        }
     }
 
     fn groups_and_plain_subscriptions_are_apart(pair: &mut Pair) {
