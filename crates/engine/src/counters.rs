@@ -82,8 +82,9 @@ impl Counters {
 #[derive(Debug, Default)]
 pub struct Drops {
     by_client: HashMap<Arc<str>, HashMap<Box<str>, [u64; DropReason::ALL.len()]>>,
-    entries: usize,
-    /// Counts for which there was no room left.
+    /// About how much memory they take.
+    bytes: usize,
+    /// Messages of which only their number is known any more.
     others: u64,
     /// Counts that began and were not yet told.
     fresh: Vec<Drop>,
@@ -102,8 +103,12 @@ pub struct Drop {
     pub messages: u64,
 }
 
-/// Most different (client, topic) counted apart; more go into one common count.
-const ENTRIES: usize = 10_000;
+/// Memory for counts by client and topic; beyond it they are added up and begin anew.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// What a client or a topic costs beside its name.
+const ENTRY_BYTES: usize = 128;
+/// Topics of one client that are told by name; more are only counted.
+const TOLD_TOPICS: usize = 16;
 
 impl Drops {
     pub(crate) fn count(
@@ -127,23 +132,31 @@ impl Drops {
     ) {
         counters.dropped += messages;
         counters.dropped_for[reason as usize] += messages;
-        let topics = self.by_client.get_mut(client);
-        let known = topics.and_then(|topics| topics.get_mut(topic));
-        let counts = match known {
-            Some(counts) => counts,
-            None if self.entries < ENTRIES => {
-                self.entries += 1;
-                self.by_client.entry(client.clone()).or_default().entry(topic.into()).or_default()
-            }
-            None => {
-                self.others += messages;
-                return;
-            }
-        };
-        if counts[reason as usize] == 0 {
+        if self.bytes > MOST_BYTES {
+            self.forget();
+        }
+        if !self.by_client.contains_key(client) {
+            self.bytes += client.len() + ENTRY_BYTES;
+        }
+        let topics = self.by_client.entry(client.clone()).or_default();
+        if !topics.contains_key(topic) {
+            self.bytes += topic.len() + ENTRY_BYTES;
+            topics.insert(topic.into(), [0; DropReason::ALL.len()]);
+        }
+        let few = topics.len() <= TOLD_TOPICS;
+        let Some(counts) = topics.get_mut(topic) else { return };
+        let count = &mut counts[reason as usize];
+        if *count == 0 && few {
             self.fresh.push(Drop { client: client.clone(), topic: topic.into(), reason, messages });
         }
-        counts[reason as usize] += messages;
+        *count += messages;
+    }
+
+    /// Makes room: what was counted apart so far goes into the common count.
+    fn forget(&mut self) {
+        self.others += self.iter().map(|drop| drop.messages).sum::<u64>();
+        self.by_client.clear();
+        self.bytes = 0;
     }
 
     /// Every count that is not zero.
@@ -166,7 +179,7 @@ impl Drops {
         self.fresh.pop()
     }
 
-    /// Messages counted without client and topic, because there was no room for more entries.
+    /// Messages whose client and topic are not known any more.
     #[must_use]
     pub fn others(&self) -> u64 {
         self.others

@@ -14,6 +14,9 @@ use darter_codec::record::{Change, RowState};
 use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode, topic};
 use darter_session::Phase;
 
+/// Largest packet beside PUBLISH, in bytes: a million filters in one SUBSCRIBE would keep everybody waiting.
+const RARE_MOST: usize = 1024 * 1024;
+
 /// The other acknowledgements as they stand in a packet's first byte.
 const PUBREC: u8 = 0x50;
 const PUBREL: u8 = 0x62;
@@ -67,6 +70,10 @@ impl Shard {
 
     fn handle_rare(&mut self, now: u64, slot: u32, first: u8, body: &[u8]) -> Result<(), Fault> {
         let version = self.out.links[slot as usize].version;
+        if body.len() > RARE_MOST {
+            let what = "a SUBSCRIBE, UNSUBSCRIBE or other packet beside PUBLISH of more than 1 MiB";
+            return Err(Fault { reason: ReasonCode::PacketTooLarge, what });
+        }
         match Packet::decode(version, first, &Bytes::copy_from_slice(body))? {
             Packet::Subscribe(packet) => self.handle_subscribe(now, slot, &packet),
             Packet::Unsubscribe(packet) => {
