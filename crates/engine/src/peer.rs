@@ -72,12 +72,6 @@ pub enum PeerItem {
         /// The message.
         message: Message,
     },
-    /// Nothing sent so far has a larger number. An acknowledgement may wait for several shards, each of which got another
-    /// number; with this all of them come to say the largest.
-    Mark {
-        /// To be answered with [`PeerItem::Stored`], on every lane.
-        number: u64,
-    },
     /// Everything up to these numbers that the receiving shard sent is stored, or known where it must be.
     Stored(Numbers),
 }
@@ -143,8 +137,8 @@ pub(crate) struct Peers {
 struct Outgoing {
     batch: Frames,
     items: Vec<PeerItem>,
-    /// Something that wants an answer was sent since the last mark.
-    awaited: bool,
+    /// The last numbers sent to that shard. It never answers with larger ones, so nothing waits for more.
+    sent: Numbers,
     /// What that shard has stored.
     stored: Numbers,
 }
@@ -218,7 +212,7 @@ impl Peers {
             let number = if waits_for & (1 << shard) == 0 { 0 } else { self.number };
             let note = Note { number, stamp: stamp.unwrap_or(0) };
             let outgoing = &mut self.outgoing[usize::from(shard)];
-            outgoing.awaited |= number != 0;
+            outgoing.sent.routed = outgoing.sent.routed.max(number);
             outgoing.batch.push(routed, note);
         }
         self.unsent = true;
@@ -234,6 +228,7 @@ impl Peers {
         wait.add_routed(number, self.others);
         let nothing = Arc::new(Interests::default());
         for shard in bits(self.others) {
+            self.outgoing[usize::from(shard)].sent.routed = number;
             self.send(shard, PeerItem::Interest { changes: nothing.clone(), number });
         }
     }
@@ -253,7 +248,7 @@ impl Peers {
     pub(crate) fn send_grouped(&mut self, owner: u8, wait: &mut Wait, item: impl FnOnce(u64) -> PeerItem) {
         let number = self.next_number();
         wait.add_grouped(number, owner);
-        self.outgoing[usize::from(owner)].awaited = true;
+        self.outgoing[usize::from(owner)].sent.grouped = number;
         self.send(owner, item(number));
     }
 
@@ -263,7 +258,7 @@ impl Peers {
         if to.qos != QoS::AtMostOnce {
             number = self.next_number();
             wait.add_direct(number, shard);
-            self.outgoing[usize::from(shard)].awaited = true;
+            self.outgoing[usize::from(shard)].sent.direct = number;
         }
         self.send(shard, PeerItem::Direct { to, message, number });
     }
@@ -273,6 +268,9 @@ impl Peers {
         self.number += 1;
         self.announced = self.number;
         wait.add_routed(self.number, self.others);
+        for shard in bits(self.others) {
+            self.outgoing[usize::from(shard)].sent.routed = self.number;
+        }
         self.changes.push(filter, interest);
         self.unsent = true;
     }
@@ -305,8 +303,11 @@ impl Peers {
 
     /// Whether the other shards have stored everything that `wait` waits for.
     pub(crate) fn reached(&self, wait: &Wait) -> bool {
-        let all = |lane: Lane, stored: fn(&Numbers) -> u64| {
-            bits(lane.shards).all(|shard| stored(&self.outgoing[usize::from(shard)].stored) >= lane.number)
+        let all = |lane: Lane, of: fn(&Numbers) -> u64| {
+            bits(lane.shards).all(|shard| {
+                let Outgoing { sent, stored, .. } = &self.outgoing[usize::from(shard)];
+                of(stored) >= lane.number.min(of(sent))
+            })
         };
         all(wait.routed, |stored| stored.routed)
             && all(wait.direct, |stored| stored.direct)
@@ -368,11 +369,6 @@ impl Peers {
             return;
         }
         self.send_changes();
-        for shard in bits(self.others) {
-            if core::mem::take(&mut self.outgoing[usize::from(shard)].awaited) {
-                self.send(shard, PeerItem::Mark { number: self.number });
-            }
-        }
         self.unsent = false;
         for (shard, outgoing) in self.outgoing.iter_mut().enumerate() {
             let Ok(shard) = u8::try_from(shard) else { continue };
@@ -417,10 +413,6 @@ impl Shard {
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
             PeerItem::Reroute { key, message } => {
                 self.reroute(now, &key, &mut Routed::from_message(&message));
-            }
-            PeerItem::Mark { number } => {
-                let wait = self.out.this_batch();
-                self.peers.answer(from, wait, Numbers { routed: number, direct: number, grouped: number });
             }
             PeerItem::Stored(numbers) => {
                 self.peers.outgoing[usize::from(from)].stored.raise(numbers);

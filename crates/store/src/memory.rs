@@ -2,7 +2,7 @@
 
 use crate::{Answer, Store};
 use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Queues in memory. Sessions, subscriptions and retained messages need no second copy of what the server knows already.
 #[derive(Debug, Default)]
@@ -11,13 +11,19 @@ pub struct MemoryStore {
     answers: VecDeque<Answer>,
 }
 
-/// Rows with ascending sequences; a removed row leaves a gap until it is the first.
+/// Rows with ascending sequences; a removed row leaves a gap until it is the first, or until gaps outnumber the rows.
 #[derive(Debug, Default)]
 struct Queue {
-    /// Sequence of the first row.
+    /// Rows that stay while those behind them go, such as one that its client never acknowledges.
+    set_aside: BTreeMap<u64, QueueRow>,
+    /// Sequence of the first of `rows`.
     first: u64,
     rows: VecDeque<Option<QueueRow>>,
+    gaps: usize,
 }
+
+/// Gaps that are left alone.
+const GAPS: usize = 256;
 
 impl Queue {
     fn push(&mut self, sequence: u64, row: QueueRow) {
@@ -31,16 +37,32 @@ impl Queue {
         self.rows.push_back(Some(row));
     }
 
-    fn slot(&mut self, sequence: u64) -> Option<&mut Option<QueueRow>> {
-        let index = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
-        self.rows.get_mut(index)
+    fn row_mut(&mut self, sequence: u64) -> Option<&mut QueueRow> {
+        let Some(index) = sequence.checked_sub(self.first) else { return self.set_aside.get_mut(&sequence) };
+        self.rows.get_mut(usize::try_from(index).ok()?)?.as_mut()
     }
 
     fn remove(&mut self, sequence: u64) {
-        if let Some(slot) = self.slot(sequence) {
-            *slot = None;
+        let Some(index) = sequence.checked_sub(self.first) else {
+            self.set_aside.remove(&sequence);
+            return;
+        };
+        let slot = usize::try_from(index).ok().and_then(|index| self.rows.get_mut(index));
+        if slot.and_then(Option::take).is_some() {
+            self.gaps += 1;
         }
-        while let Some(None) = self.rows.front() {
+        let many_gaps = self.gaps > GAPS && self.gaps > self.rows.len() / 2;
+        while let Some(front) = self.rows.front_mut() {
+            match front.take() {
+                None => self.gaps -= 1,
+                Some(row) if many_gaps && self.gaps > 0 => {
+                    self.set_aside.insert(self.first, row);
+                }
+                row => {
+                    *front = row;
+                    break;
+                }
+            }
             self.rows.pop_front();
             self.first += 1;
         }
@@ -49,25 +71,31 @@ impl Queue {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.set_aside.is_empty()
+    }
+
     fn set_state(&mut self, sequence: u64, state: RowState) {
-        if let Some(Some(row)) = self.slot(sequence) {
+        if let Some(row) = self.row_mut(sequence) {
             row.state = state;
         }
     }
 
+    /// At most `limit` rows from `from` on, and the sequence after the last one looked at.
     fn page(&self, from: u64, limit: usize) -> (Vec<(u64, QueueRow)>, u64) {
+        let aside = self.set_aside.range(from..).map(|(sequence, row)| (*sequence, Some(row)));
         let start = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let recent = (from.max(self.first)..).zip(self.rows.iter().skip(start).map(Option::as_ref));
         let mut rows = Vec::new();
-        let mut through = from.max(self.first);
-        for (sequence, row) in (through..).zip(self.rows.iter().skip(start)) {
+        let mut through = from;
+        for (sequence, row) in aside.chain(recent) {
             if rows.len() >= limit {
-                break;
+                return (rows, through);
             }
             through = sequence + 1;
-            if let Some(row) = row {
-                rows.push((sequence, row.clone()));
-            }
+            rows.extend(row.map(|row| (sequence, row.clone())));
         }
+        let through = through.max(self.first + self.rows.len() as u64);
         (rows, through)
     }
 }
@@ -92,7 +120,7 @@ impl MemoryStore {
             Change::Removed { session, sequence } => {
                 if let Some(queue) = self.queues.get_mut(&session) {
                     queue.remove(sequence);
-                    if queue.rows.is_empty() {
+                    if queue.is_empty() {
                         self.queues.remove(&session);
                     }
                 }
