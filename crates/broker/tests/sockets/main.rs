@@ -30,6 +30,9 @@ macro_rules! battery {
 }
 
 mod accepting;
+mod bursts;
+
+mod keeping;
 mod messages;
 mod rude;
 mod stopping;

@@ -1,0 +1,151 @@
+//! Stores of other kinds behind the server, and shards that fail.
+
+use darter_broker::auth::{Authenticator, Verdict};
+use darter_broker::store::{Answer, MemoryStore, Store};
+use darter_broker::{Broker, Options, StartError};
+use darter_codec::record::{Change, SessionNumber};
+use darter_codec::{Connect, Packet, QoS, Version};
+use darter_testkit::packets::{connect, publish_1, resume, subscribe};
+use darter_testkit::{BrokerFixture, RawClient};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Waker;
+use std::thread;
+
+enum Job {
+    Submit(u64, Vec<Change>),
+    Load(SessionNumber, u64, usize),
+}
+
+/// Keeps everything on a thread of its own and answers from there.
+#[derive(Default)]
+struct Elsewhere {
+    thread: Option<(Sender<Job>, Receiver<Answer>)>,
+}
+
+impl Elsewhere {
+    fn work(jobs: &Receiver<Job>, answers: &Sender<Answer>, waker: &Waker) {
+        let mut store = MemoryStore::new();
+        for job in jobs {
+            match job {
+                Job::Submit(batch, mut changes) => store.submit(batch, &mut changes),
+                Job::Load(session, from, limit) => store.load(session, from, limit),
+            }
+            while let Some(answer) = store.poll() {
+                // The server may have ended meanwhile.
+                let _ = answers.send(answer);
+            }
+            waker.wake_by_ref();
+        }
+    }
+
+    fn ask(&self, job: Job) {
+        self.thread.as_ref().expect("started first").0.send(job).unwrap();
+    }
+}
+
+impl Store for Elsewhere {
+    fn start(&mut self, waker: Waker) {
+        let (jobs, jobs_there) = channel();
+        let (answers_there, answers) = channel();
+        thread::spawn(move || Self::work(&jobs_there, &answers_there, &waker));
+        self.thread = Some((jobs, answers));
+    }
+
+    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>) {
+        self.ask(Job::Submit(batch, std::mem::take(changes)));
+    }
+
+    fn load(&mut self, session: SessionNumber, from: u64, limit: usize) {
+        self.ask(Job::Load(session, from, limit));
+    }
+
+    fn poll(&mut self) -> Option<Answer> {
+        self.thread.as_ref()?.1.try_recv().ok()
+    }
+}
+
+/// Panics when a client of that name comes.
+struct Trap;
+
+impl Authenticator for Trap {
+    fn verdict(&self, connect: &Connect, _: SocketAddr) -> Verdict {
+        assert_ne!(connect.client_id, "trap", "this is meant to happen");
+        Verdict::Accept { user: None }
+    }
+}
+
+battery! {
+    fn a_store_on_another_thread_wakes_its_shard(shards: u8) {
+        let server = BrokerFixture::with(shards, |options| {
+            options.store = Arc::new(|_| Ok(Box::new(Elsewhere::default())));
+        });
+        let mut away = RawClient::join(server.address(), resume("away", 600)).unwrap();
+        away.exchange(subscribe("t", QoS::AtLeastOnce)).unwrap();
+        drop(away);
+        let mut writer = RawClient::join(server.address(), connect("writer")).unwrap();
+        for number in 1..=300 {
+            let answer = writer.exchange(publish_1("t", &number.to_string(), number)).unwrap();
+            assert!(matches!(answer, Packet::PubAck(_)));
+        }
+        let (mut client, connack) = RawClient::connect(server.address(), resume("away", 600)).unwrap();
+        assert!(connack.session_present);
+        for number in 1..=300 {
+            assert_eq!(client.message().unwrap().payload, number.to_string());
+        }
+    }
+
+    fn a_shard_that_fails_is_noticed(shards: u8) {
+        let mut server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(Trap));
+        let watch = server.broker().watch();
+        assert_eq!(watch.failure(), None);
+        let waiting = thread::spawn(move || watch.wait());
+        let mut client = RawClient::open(server.address(), Version::V5).unwrap();
+        client.send(connect("trap")).unwrap();
+        let failure = waiting.join().unwrap().expect("a failure");
+        assert!(failure.shard < shards, "{failure}");
+        assert_eq!(client.receive().unwrap(), None);
+        assert_eq!(server.broker().drops(), [], "the other shards answer");
+        assert_eq!(server.broker().watch().failure(), Some(failure));
+        server.shutdown();
+    }
+
+    fn a_server_that_stops_has_not_failed(shards: u8) {
+        let mut server = BrokerFixture::new(shards);
+        let watch = server.broker().watch();
+        server.shutdown();
+        assert_eq!(watch.wait(), None);
+    }
+
+    fn a_connection_counts_once_wherever_it_is_served(shards: u8) {
+        let server = BrokerFixture::new(shards);
+        let clients: Vec<_> = (0..20)
+            .map(|number| RawClient::join(server.address(), connect(&number.to_string())).unwrap())
+            .collect();
+        let mut status = server.broker().status();
+        while status.counters.connected < 20 || status.sockets < 20 {
+            thread::yield_now();
+            status = server.broker().status();
+        }
+        assert_eq!(status.sockets, 20);
+        drop(clients);
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_stops_the_start() {
+    let options = Options {
+        listen: vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()],
+        shards: Some(3),
+        store: Arc::new(|shard| match shard {
+            2 => Err(io::Error::other("the disk is gone")),
+            _ => Ok(Box::new(MemoryStore::new())),
+        }),
+        ..Options::default()
+    };
+    let error = Broker::start(&options).unwrap_err();
+    assert!(matches!(error, StartError::Store { shard: 2, .. }));
+    assert!(error.to_string().contains("the disk is gone"), "{error}");
+}
