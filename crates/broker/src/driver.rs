@@ -39,6 +39,10 @@ const COMPLAINT_PAUSE: u64 = 10_000;
 const REPORT_PAUSE: u64 = 100;
 /// How long buffers for large packets are kept unused, in milliseconds; twice as long at most.
 const BUFFER_REST: u64 = 10_000;
+/// Bytes of messages from other shards that are worked off in one turn, so that this shard's clients get theirs.
+const BACKLOG_SHARE: usize = 256 * 1024;
+/// How long a shard waits for another one that is behind, in milliseconds.
+const CONGESTION_PAUSE: u64 = 1;
 /// Room for this many items stays in the shard's end of its inbox.
 const ITEMS_KEPT: usize = 1024;
 
@@ -70,6 +74,8 @@ struct Running {
     flooding: Vec<usize>,
     /// Empty between two turns; the inbox gets its memory back.
     items: Vec<Item>,
+    /// Taken out of the inbox and not yet worked off.
+    backlog: VecDeque<Item>,
     /// Bytes read since other shards were last sent what is for them.
     unsent_for: usize,
     outgoing: Vec<Vec<Item>>,
@@ -98,6 +104,7 @@ impl Driver {
             lingering: slab::Slab::new(),
             flooding: Vec::new(),
             items: Vec::new(),
+            backlog: VecDeque::new(),
             unsent_for: 0,
             outgoing: (0..shards).map(|_| Vec::new()).collect(),
             changes: Vec::new(),
@@ -132,6 +139,7 @@ impl Running {
                     self.read_listed(id);
                 }
             }
+            self.work_off();
             self.linger_on();
             for event in &events {
                 match event.token() {
@@ -142,6 +150,7 @@ impl Running {
                 }
                 self.write_pressing();
             }
+            self.work_off();
             self.on_time();
             self.finish_turn();
             if self.stopping {
@@ -152,8 +161,11 @@ impl Running {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.flooding.is_empty() {
+        if !self.backlog.is_empty() || !self.flooding.is_empty() {
             return Some(Duration::ZERO);
+        }
+        if !self.ready.is_empty() {
+            return Some(Duration::from_millis(if self.is_congested() { CONGESTION_PAUSE } else { 0 }));
         }
         let deadlines = [
             self.driver.shard.next_timeout(),
@@ -397,7 +409,18 @@ impl Running {
     fn read_inbox(&mut self) {
         let mut items = std::mem::take(&mut self.items);
         self.driver.inboxes[usize::from(self.driver.index)].take(&mut items);
-        for item in items.drain(..) {
+        self.backlog.extend(items.drain(..));
+        items.shrink_to(ITEMS_KEPT);
+        self.items = items;
+    }
+
+    /// Works off what other threads handed over, within its share of a turn.
+    fn work_off(&mut self) {
+        let mut size = 0;
+        while size < BACKLOG_SHARE
+            && let Some(item) = self.backlog.pop_front()
+        {
+            size += self.driver.inboxes[usize::from(self.driver.index)].begin(&item);
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, address, input } => self.add(stream, address, input),
@@ -410,8 +433,14 @@ impl Running {
             }
             self.write_pressing();
         }
-        items.shrink_to(ITEMS_KEPT);
-        self.items = items;
+        if self.backlog.is_empty() {
+            self.backlog.shrink_to(ITEMS_KEPT);
+        }
+    }
+
+    /// Too much is under way to another shard. Its inbox drains without this one's clients, so they may wait for it.
+    fn is_congested(&self) -> bool {
+        self.driver.inboxes.len() > 1 && self.driver.inboxes.iter().any(Inbox::is_full)
     }
 
     fn shut_down(&mut self, reason: ReasonCode) {

@@ -4,6 +4,7 @@ use darter_codec::ReasonCode;
 use darter_engine::PeerItem;
 use darter_net::Stream;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -22,10 +23,25 @@ pub(crate) enum Item {
     Shutdown { reason: ReasonCode },
 }
 
+impl Item {
+    /// Bytes of messages in it.
+    fn size(&self) -> usize {
+        match self {
+            Self::Peer { item, .. } => item.size(),
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes of messages that may be under way to a shard before the others stop reading from their clients.
+const UNDER_WAY: usize = 8 * 1024 * 1024;
+
 /// The sending end: as many as there are threads.
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox {
     contents: Arc<Mutex<Contents>>,
+    /// Bytes of messages that were handed over and not yet worked off.
+    under_way: Arc<AtomicUsize>,
     waker: Arc<mio::Waker>,
 }
 
@@ -53,7 +69,7 @@ fn ring(waker: &mio::Waker) {
 
 impl Inbox {
     pub(crate) fn new(waker: mio::Waker) -> Self {
-        Self { contents: Arc::default(), waker: Arc::new(waker) }
+        Self { contents: Arc::default(), under_way: Arc::default(), waker: Arc::new(waker) }
     }
 
     /// Hands items over, in order, and wakes the shard if it may be asleep. A closed inbox takes them and drops them.
@@ -67,6 +83,7 @@ impl Inbox {
                 items.clear();
                 return;
             }
+            self.under_way.fetch_add(items.iter().map(Item::size).sum(), Ordering::Relaxed);
             let was_empty = inbox.items.is_empty();
             inbox.items.append(items);
             was_empty
@@ -75,6 +92,18 @@ impl Inbox {
         if was_empty {
             ring(&self.waker);
         }
+    }
+
+    /// Too much is under way: what causes more of it should wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > UNDER_WAY
+    }
+
+    /// An item that was taken is about to be worked off; gives its size.
+    pub(crate) fn begin(&self, item: &Item) -> usize {
+        let size = item.size();
+        self.under_way.fetch_sub(size, Ordering::Relaxed);
+        size
     }
 
     /// Takes everything; `into` should be empty, and its memory is used for what comes next.

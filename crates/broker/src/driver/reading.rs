@@ -42,6 +42,10 @@ impl Running {
 
     /// Reads what a connection has, within its share of a turn.
     fn read(&mut self, id: LinkId) {
+        if self.is_congested() {
+            self.read_again(id);
+            return;
+        }
         for _ in 0..READS {
             let mut buffer = std::mem::take(&mut self.buffer);
             let more = self.read_once(id, &mut buffer);
