@@ -34,7 +34,7 @@ impl Item {
 }
 
 /// Bytes of messages that may be under way to a shard before the others stop reading from their clients.
-const UNDER_WAY: usize = 8 * 1024 * 1024;
+const UNDER_WAY: usize = 1024 * 1024;
 
 /// The sending end: as many as there are threads.
 #[derive(Debug, Clone)]
