@@ -159,3 +159,54 @@ impl Store for MemoryStore {
         self.answers.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use darter_codec::{Message, QoS};
+
+    const SESSION: SessionNumber = 1;
+
+    fn change(store: &mut MemoryStore, change: Change) {
+        store.submit(1, &mut vec![change]);
+        assert!(matches!(store.poll(), Some(Answer::Committed(1))));
+    }
+
+    fn fill(store: &mut MemoryStore, sequences: std::ops::Range<u64>) {
+        for sequence in sequences {
+            let message = Message::new(QoS::AtLeastOnce, false, "t", [], b"", None);
+            let (qos, state) = (QoS::AtLeastOnce, RowState::Waiting);
+            let row = QueueRow { message, qos, retain: false, origin: None, state };
+            change(store, Change::Queued { session: SESSION, sequence, row, durable: true });
+        }
+    }
+
+    fn remove(store: &mut MemoryStore, sequences: impl IntoIterator<Item = u64>) {
+        for sequence in sequences {
+            change(store, Change::Removed { session: SESSION, sequence });
+        }
+    }
+
+    #[test]
+    fn a_queue_that_has_shrunk_gives_its_memory_back() {
+        let mut store = MemoryStore::new();
+        fill(&mut store, 0..10_000);
+        remove(&mut store, 0..9_900);
+        let rows = &store.queues[&SESSION].rows;
+        assert!(rows.capacity() < 1_000, "{} for {} rows", rows.capacity(), rows.len());
+        remove(&mut store, 9_900..10_000);
+        assert!(store.queues.is_empty(), "an empty queue takes nothing");
+    }
+
+    #[test]
+    fn rows_that_stay_do_not_keep_the_memory_of_those_that_went() {
+        let mut store = MemoryStore::new();
+        for start in (0..100_000).step_by(1_000) {
+            fill(&mut store, start..start + 1_000);
+            remove(&mut store, start + 1..start + 1_000);
+        }
+        let queue = &store.queues[&SESSION];
+        assert!(queue.rows.capacity() < 2_500, "{}", queue.rows.capacity());
+        assert_eq!(queue.page(0, usize::MAX).0.len(), 100);
+    }
+}
