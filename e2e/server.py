@@ -95,7 +95,7 @@ class Started:
         config = Path(self.folder.name) / "mosquitto.conf"
         config.write_text(
             f"listener {port} 127.0.0.1\nlistener {port} ::1\nallow_anonymous true\n"
-            "max_inflight_messages 0\nuser root\n"
+            "max_inflight_messages 1000\nuser root\n"
         )
         self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stdout=self.log, stderr=self.log)
         self.addresses = [("127.0.0.1", port), ("::1", port)]
