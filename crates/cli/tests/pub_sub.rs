@@ -5,7 +5,10 @@
 
 mod programs;
 
-use programs::{MAKERS, Maker, Outcome, Server, conversation, unique, words};
+use nix::sys::signal::Signal;
+use programs::{
+    MAKERS, Maker, Outcome, Script, Server, Watched, conversation, conversation_with, unique, words,
+};
 
 /// Prints messages that came in while nobody was there: a session is made, `publish` runs, then `options` print them.
 #[track_caller]
@@ -351,6 +354,64 @@ fn a_refused_connection_gives_the_servers_code() {
             let [mosquitto, darter] = MAKERS.map(|maker| maker.run(tool, &server.at(&words(&line)), b""));
             assert_eq!(mosquitto, darter, "{tool} {line}");
             assert!(matches!(darter.code, Some(5 | 135)), "{tool} {line}: {darter:?}");
+        }
+    }
+}
+
+#[test]
+fn when_every_subscription_is_refused_the_program_ends() {
+    for (version, reason) in [("-V 311", 0x80), ("-V 5", 0x87)] {
+        for options in ["-t a -i me -d", "-t a -i me -E"] {
+            let line = format!("{version} {options}");
+            let script = Script { reason, more: Vec::new(), hang_up: None };
+            let [mosquitto, darter] =
+                MAKERS.map(|maker| conversation_with(maker, "sub", &words(&line), script.clone()));
+            assert_eq!(mosquitto, darter, "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_message_whose_connection_is_lost_ends_with_7() {
+    for options in ["-q 1 -V 311", "-q 2 -V 5"] {
+        for hang_up in [1, 3] {
+            let line = format!("-t a -m x -i me {options}");
+            let script = Script { reason: 0, more: Vec::new(), hang_up: Some(hang_up) };
+            let [mosquitto, darter] =
+                MAKERS.map(|maker| conversation_with(maker, "pub", &words(&line), script.clone()));
+            assert_eq!(mosquitto, darter, "{line}");
+            assert_eq!(darter.0.code, Some(7), "{line}");
+        }
+    }
+}
+
+#[test]
+fn after_a_lost_connection_sub_subscribes_again() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    for maker in MAKERS {
+        let sub = Watched::start(maker, "sub", &words(&format!("-h 127.0.0.1 -p {port} -t a -i me -C 1")));
+        let first = programs::serve_one(&server, Some(8), b"");
+        let second = programs::serve_one(&server, None, b"\x30\x04\x00\x01ax");
+        assert_eq!(first[0], second[0], "{maker:?}");
+        // Behind the packet identifier.
+        assert_eq!(first[1][4..], second[1][4..], "{maker:?}");
+        let outcome = sub.end();
+        assert_eq!((outcome.code, outcome.out.as_str()), (Some(0), "x\\n"), "{maker:?}");
+    }
+}
+
+/// So does mosquitto_sub, but it keeps its output back until it ends: there is nothing to wait for.
+#[test]
+fn signals_end_sub_with_a_disconnect_and_0() {
+    for server in Server::both() {
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            let mut sub = Watched::start(Maker::Darter, "sub", &server.at(&words("-t a -i me -d -V 5")));
+            sub.wait_for("Subscribed");
+            sub.signal(signal);
+            let outcome = sub.end();
+            assert_eq!(outcome.code, Some(0), "{signal}");
+            assert!(outcome.out.ends_with("sending DISCONNECT\\n"), "{outcome:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -126,6 +126,55 @@ impl Drop for Server {
     }
 }
 
+/// A program that runs while the test goes on.
+pub(crate) struct Watched {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    /// What was read of its output so far.
+    read: Vec<u8>,
+}
+
+impl Watched {
+    #[track_caller]
+    pub(crate) fn start(maker: Maker, tool: &str, words: &[&str]) -> Self {
+        let mut command = maker.command(tool, words);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = spawned(&mut command);
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output, read: Vec::new() }
+    }
+
+    /// Reads its output up to a line with these words.
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        loop {
+            let start = self.read.len();
+            let count = self.output.read_until(b'\n', &mut self.read).unwrap();
+            assert_ne!(count, 0, "the output ended before {words}");
+            if String::from_utf8_lossy(&self.read[start..]).contains(words) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Outcome {
+        self.output.read_to_end(&mut self.read).unwrap();
+        let out = self.read.escape_ascii().to_string();
+        Outcome { code: ended(self.child).status.code(), out }
+    }
+}
+
+/// Serves the next connection to its end, as [`conversation_with`] does, and returns the packets.
+pub(crate) fn serve_one(listener: &TcpListener, hang_up: Option<u8>, more: &[u8]) -> Vec<Vec<u8>> {
+    let (stream, _) = listener.accept().unwrap();
+    answer_all(stream, &Script { reason: 0, more: more.to_vec(), hang_up })
+}
+
 /// A word that no other test uses.
 pub(crate) fn unique(stem: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -137,6 +186,17 @@ pub(crate) fn words(line: &str) -> Vec<&str> {
     line.split(' ').filter(|word| !word.is_empty()).collect()
 }
 
+/// How a server deviates from the plain answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    /// The reason code in SUBACK.
+    pub(crate) reason: u8,
+    /// What it sends behind each SUBACK.
+    pub(crate) more: Vec<u8>,
+    /// It closes the connection instead of answering this packet type.
+    pub(crate) hang_up: Option<u8>,
+}
+
 /// Everything that a client sends to a server that answers as it should, byte for byte. `more` is what the server
 /// sends behind each SUBACK.
 #[track_caller]
@@ -146,28 +206,41 @@ pub(crate) fn conversation(
     arguments: &[&str],
     more: &[u8],
 ) -> (Option<i32>, String) {
+    let script = Script { reason: 0, more: more.to_vec(), hang_up: None };
+    let (outcome, packets) = conversation_with(maker, tool, arguments, script);
+    (outcome.code, packets)
+}
+
+/// Everything that a client prints, and sends to such a server.
+#[track_caller]
+pub(crate) fn conversation_with(
+    maker: Maker,
+    tool: &str,
+    arguments: &[&str],
+    script: Script,
+) -> (Outcome, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     let mut command = maker.command(tool, &[&["-h", "127.0.0.1", "-p", &port][..], arguments].concat());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = spawned(&mut command);
     let (sender, receiver) = mpsc::channel();
-    let more = more.to_vec();
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        let _ = sender.send(answer_all(stream, &more));
+        let _ = sender.send(answer_all(stream, &script));
     });
-    let code = ended(child).status.code();
+    let output = ended(child);
+    let outcome = Outcome { code: output.status.code(), out: output.stdout.escape_ascii().to_string() };
     let packets: Vec<String> = receiver
         .recv_timeout(DEADLINE)
         .expect("the client connects")
         .iter()
         .map(|packet| packet.escape_ascii().to_string())
         .collect();
-    (code, packets.join("\n"))
+    (outcome, packets.join("\n"))
 }
 
-fn answer_all(mut stream: TcpStream, more: &[u8]) -> Vec<Vec<u8>> {
+fn answer_all(mut stream: TcpStream, script: &Script) -> Vec<Vec<u8>> {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut packets = Vec::new();
     let mut version = 4;
@@ -176,7 +249,11 @@ fn answer_all(mut stream: TcpStream, more: &[u8]) -> Vec<Vec<u8>> {
             let name = usize::from(packet[3]);
             version = packet[4 + name];
         }
-        let answer = answer(&packet, version, more);
+        if script.hang_up == Some(packet[0] >> 4) {
+            packets.push(packet);
+            break;
+        }
+        let answer = answer(&packet, version, script);
         packets.push(packet);
         if stream.write_all(&answer).is_err() {
             break;
@@ -185,7 +262,7 @@ fn answer_all(mut stream: TcpStream, more: &[u8]) -> Vec<Vec<u8>> {
     packets
 }
 
-fn answer(packet: &[u8], version: u8, more: &[u8]) -> Vec<u8> {
+fn answer(packet: &[u8], version: u8, script: &Script) -> Vec<u8> {
     let five = version == 5;
     let id = |at: usize| [packet[at], packet[at + 1]];
     match packet[0] >> 4 {
@@ -201,8 +278,8 @@ fn answer(packet: &[u8], version: u8, more: &[u8]) -> Vec<u8> {
         }
         5 => [&[0x62, 2][..], &id(2)].concat(),
         6 => [&[0x70, 2][..], &id(2)].concat(),
-        8 if five => [&[0x90, 4][..], &id(2), &[0, 0], more].concat(),
-        8 => [&[0x90, 3][..], &id(2), &[0], more].concat(),
+        8 if five => [&[0x90, 4][..], &id(2), &[0, script.reason], &script.more].concat(),
+        8 => [&[0x90, 3][..], &id(2), &[script.reason], &script.more].concat(),
         10 if five => [&[0xb0, 4][..], &id(2), &[0, 0]].concat(),
         10 => [&[0xb0, 2][..], &id(2)].concat(),
         12 => vec![0xd0, 0],
