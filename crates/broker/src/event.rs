@@ -43,11 +43,11 @@ struct ClientConnected<'a> {
 
 impl ClientConnected<'_> {
     fn emit(&self) {
-        let session = if self.session_present { "goes on" } else { "new" };
+        let session = if self.session_present { "resumed" } else { "new" };
         tracing::info!(
             client = ?self.client,
             address = %Shown(self.address),
-            version = ?self.version,
+            version = version(self.version),
             clean = self.clean_start,
             session,
             keep_alive = self.keep_alive,
@@ -82,7 +82,11 @@ impl ClientDisconnected<'_> {
     fn emit(&self) {
         let Some(client) = self.client else { return };
         match self.ending {
+            Ending::Client(ReasonCode::Success) => tracing::info!(?client, "client disconnected"),
             Ending::Client(reason) => tracing::info!(?client, ?reason, "client disconnected"),
+            Ending::Server { reason: ReasonCode::ServerShuttingDown, .. } => {
+                tracing::debug!(?client, "client disconnected: the server is shutting down");
+            }
             Ending::Lost => tracing::info!(?client, "client gone: the connection closed without DISCONNECT"),
             Ending::Server { reason, what } => {
                 tracing::warn!(?client, address = %Shown(self.address), ?reason, "client disconnected by the server: {what}");
@@ -146,6 +150,15 @@ impl OpenToEverybody {
             address = %self.address,
             "open to everybody in the network: clients need no password to connect, publish and subscribe"
         );
+    }
+}
+
+/// The version as its standard is called.
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::V31 => "3.1",
+        Version::V311 => "3.1.1",
+        Version::V5 => "5",
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Packets from this size on get a buffer of their own.
 pub(crate) const LARGE_FROM: usize = 32 * 1024;
 /// First size of such a buffer; it doubles as bytes arrive, never by what was only announced.
-const FIRST: usize = 64 * 1024;
+const FIRST: usize = 4 * 1024;
 /// Bytes that one shard keeps for reuse, and the largest buffer kept.
 const KEPT: usize = 4 * 1024 * 1024;
 const KEPT_SIZE: usize = 1024 * 1024;

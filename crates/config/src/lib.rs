@@ -56,7 +56,7 @@ pub struct Config {
 #[derive(Debug, Error)]
 pub enum FileError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {file}: {source}")]
+    #[error("cannot read the configuration file {file}")]
     Unreadable {
         /// The file as it was named.
         file: String,

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ResolveError {
     /// The system does not know the name.
-    #[error("cannot listen on {name}: no address is known for that name ({source})")]
+    #[error("cannot listen on {name}: no address is known for that name")]
     Unknown {
         /// The name.
         name: String,

@@ -130,9 +130,10 @@ impl Shard {
         }
         let link = &self.out.links[slot as usize];
         let session_slot = link.session;
-        let body = (view.payload.len() >= SHARED_FROM)
-            .then(|| owner.map(|owner| owner.slice_ref(view.payload)))
-            .flatten();
+        // A small part of a read would keep all of it in memory for as long as the slowest reader needs.
+        let body = owner
+            .filter(|owner| view.payload.len() >= SHARED_FROM.max(owner.len() / 4))
+            .map(|owner| owner.slice_ref(view.payload));
         let mut routed = Routed {
             topic,
             payload: view.payload,

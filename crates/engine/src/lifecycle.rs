@@ -160,7 +160,10 @@ impl Shard {
             let deadline = link.last_seen + u64::from(link.silence);
             // Who is not read from cannot be heard either: the output is full, or the server itself has not answered yet.
             let waits = matches!(link.state, LinkState::Authenticating | LinkState::Opening);
-            let unheard = waits || link.output.len() > most;
+            let unread = link.output.len();
+            // Neither is it alive when it took nothing since the last look.
+            let unheard = waits || (unread > most && unread != link.stuck);
+            link.stuck = unread;
             if deadline > now || unheard {
                 let again = if unheard { now + u64::from(link.silence) } else { deadline };
                 link.look_at = self.wheel.schedule(again, id);

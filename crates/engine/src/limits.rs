@@ -25,6 +25,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Most bytes waiting in one connection's output before QoS 0 is dropped and QoS 1 and 2 goes to the queue.
     pub output_bytes: usize,
+    /// Most bytes waiting in the outputs of all slow readers of one shard; beyond it each may have a sixteenth of its own.
+    pub outputs_bytes: usize,
     /// Most levels of a topic name or filter.
     pub topic_levels: usize,
     /// Most subscriptions of one session.
@@ -45,6 +47,7 @@ impl Default for Limits {
             queue_messages: 1_000_000,
             queue_bytes: 256 * 1024 * 1024,
             output_bytes: 1024 * 1024,
+            outputs_bytes: 256 * 1024 * 1024,
             topic_levels: 128,
             subscriptions: 200_000,
         }

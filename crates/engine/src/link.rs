@@ -46,11 +46,15 @@ pub(crate) struct Link {
     /// Milliseconds without a packet after which the connection is closed; 0 is never.
     pub(crate) silence: u32,
     pub(crate) last_seen: u64,
+    /// Bytes of output when the wheel last found that nothing can be heard from the client.
+    pub(crate) stuck: usize,
     /// When the wheel looks at the connection; older entries of it mean nothing.
     pub(crate) look_at: u64,
     /// Largest packet the client accepts, in bytes.
     pub(crate) packet_most: u32,
     pub(crate) output: Output,
+    /// Bytes of it and of the ring that count against the shard's budget: those of a client that does not keep up.
+    pub(crate) waiting: usize,
     /// QoS 0 messages for which the output has no room; the oldest goes first.
     pub(crate) overflow: Option<Box<Overflow>>,
     pub(crate) incoming_aliases: Option<Box<IncomingAliases>>,
@@ -94,7 +98,9 @@ impl Link {
             carried: 0,
             silence: u32::try_from(connect_timeout).unwrap_or(u32::MAX),
             last_seen: now,
+            stuck: 0,
             look_at: 0,
+            waiting: 0,
             packet_most: u32::MAX,
             output: Output::default(),
             overflow: None,

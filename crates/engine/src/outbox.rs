@@ -30,6 +30,8 @@ pub(crate) struct Outbox {
     /// Slots of the links whose output is so long that it should be written before the turn ends.
     pub(crate) pressing: Vec<u32>,
     pub(crate) spares: Spares,
+    /// Bytes that wait for all clients that do not keep up.
+    pub(crate) waiting_bytes: usize,
     pub(crate) persist: Vec<Change>,
     /// Number of the batch that the changes in `persist` will be.
     pub(crate) batch: u64,
@@ -146,6 +148,7 @@ impl Outbox {
             }
             return;
         }
+        let budget = budget(&self.limits, self.waiting_bytes);
         let Some(link) = self.links.get_mut(session.link as usize) else { return };
         let copy = Variant {
             qos: to.qos,
@@ -158,7 +161,7 @@ impl Outbox {
             self.send_qos_0(now, routed, to.session, copy);
             return;
         }
-        let room = link.sent < link.sent_most && link.output.len() < self.limits.output_bytes;
+        let room = link.sent < link.sent_most && link.output.len() < budget;
         if !room || !session.queue.is_live() || session.window.is_full() {
             self.enqueue(routed, to);
             return;
@@ -274,7 +277,8 @@ impl Outbox {
         let link = &mut self.links[session.link as usize];
         if !fits(link, routed, &copy, now) {
             self.drops.count(&session.client, routed.topic, DropReason::PacketTooLarge, &mut self.counters);
-        } else if link.overflow.is_some() || link.output.len() >= self.limits.output_bytes / 2 {
+        } else if link.overflow.is_some() || link.output.len() >= budget(&self.limits, self.waiting_bytes) / 2
+        {
             self.overflow(routed, slot, &copy);
         } else {
             self.send(now, routed, slot, &copy, routed.wait);
@@ -290,12 +294,23 @@ impl Outbox {
         let ring = link.overflow.get_or_insert_default();
         ring.bytes += waiting.size();
         ring.messages.push_back(waiting);
-        while ring.bytes > self.limits.output_bytes / 2 {
+        let most = budget(&self.limits, self.waiting_bytes) / 2;
+        while ring.bytes > most {
             let Some(oldest) = ring.messages.pop_front() else { break };
             ring.bytes -= oldest.size();
             let topic = oldest.message.topic();
             self.drops.count(&session.client, topic, DropReason::SlowReader, &mut self.counters);
         }
+        let slot = session.link;
+        self.account(slot);
+    }
+
+    /// Counts what waits for a client that does not keep up against the shard's budget.
+    pub(crate) fn account(&mut self, slot: u32) {
+        let Some(link) = self.links.get_mut(slot as usize) else { return };
+        let waiting = link.output.len() + link.overflow.as_ref().map_or(0, |ring| ring.bytes);
+        self.waiting_bytes = self.waiting_bytes - link.waiting + waiting;
+        link.waiting = waiting;
     }
 
     /// Refills an output from its ring of waiting QoS 0 messages.
@@ -376,8 +391,12 @@ impl Outbox {
             link.dirty = true;
             self.dirty.push(slot);
         }
+        let waits = link.waiting > 0;
         if link.output.len() >= PRESSING && self.pressing.last() != Some(&slot) {
             self.pressing.push(slot);
+        }
+        if waits {
+            self.account(slot);
         }
     }
 
@@ -434,6 +453,11 @@ impl Outbox {
     pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         self.links.get_mut(id.slot as usize).filter(|link| link.serial == id.serial)
     }
+}
+
+/// Bytes that may wait for one client.
+fn budget(limits: &Limits, waiting_bytes: usize) -> usize {
+    if waiting_bytes > limits.outputs_bytes { limits.output_bytes / 16 } else { limits.output_bytes }
 }
 
 /// Bytes of output after which it is written without waiting for the end of the turn.

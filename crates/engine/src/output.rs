@@ -23,6 +23,9 @@ struct Shared {
     bytes: usize,
 }
 
+/// Written bytes that are left in place before the others move up.
+const COMPACT_FROM: usize = 64 * 1024;
+
 /// Payloads from this many bytes on are shared between receivers instead of copied.
 pub(crate) const SHARED_FROM: usize = 512;
 
@@ -74,35 +77,44 @@ impl Output {
     }
 
     /// Takes note that `count` bytes were written.
-    pub fn advance(&mut self, mut count: usize) {
+    pub fn advance(&mut self, count: usize) {
+        let rest = self.advance_shared(count);
+        self.written = (self.written + rest).min(self.copied.len());
+        if self.written == self.copied.len() && self.shared.is_none() {
+            self.copied.clear();
+            self.written = 0;
+        } else if self.written > COMPACT_FROM && self.written * 2 > self.copied.len() {
+            self.copied.drain(..self.written);
+            for (at, _) in self.shared.iter_mut().flat_map(|shared| shared.bodies.iter_mut()) {
+                *at -= self.written;
+            }
+            self.written = 0;
+        }
+    }
+
+    /// Goes past shared bodies and what stands before them; gives what is left of `count` behind the last one, or 0.
+    fn advance_shared(&mut self, mut count: usize) -> usize {
         while let Some(shared) = &mut self.shared {
             let Some((at, body)) = shared.bodies.front_mut() else { break };
             let before = (*at - self.written).min(count);
             self.written += before;
             count -= before;
             if count == 0 && (self.written < *at || !body.is_empty()) {
-                return;
+                return 0;
             }
             let part = body.len().min(count);
             shared.bytes -= part;
             count -= part;
             if part < body.len() {
                 let _ = body.split_to(part);
-                return;
+                return 0;
             }
             shared.bodies.pop_front();
             if shared.bodies.is_empty() {
                 self.shared = None;
             }
         }
-        self.written = (self.written + count).min(self.copied.len());
-        if self.written == self.copied.len() && self.shared.is_none() {
-            self.copied.clear();
-            self.written = 0;
-        } else if self.written > 256 * 1024 && self.written * 2 > self.copied.len() && self.shared.is_none() {
-            self.copied.drain(..self.written);
-            self.written = 0;
-        }
+        count
     }
 
     /// The place where copied bytes are appended.

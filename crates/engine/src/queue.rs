@@ -84,7 +84,9 @@ impl Shard {
                 scans.push_front(scan);
             }
         }
-        self.unfinished.push(slot);
+        if !self.unfinished.contains(&slot) {
+            self.unfinished.push(slot);
+        }
     }
 
     /// Goes on with scans that were left so that others got their turn.

@@ -117,6 +117,7 @@ impl Shard {
                 dirty: Vec::new(),
                 pressing: Vec::new(),
                 spares: Spares::default(),
+                waiting_bytes: 0,
                 persist: Vec::new(),
                 batch: 1,
                 batch_wanted: false,
@@ -322,12 +323,18 @@ impl Shard {
             return;
         };
         spares.give_back(&mut link.output);
-        if link.output.len() >= limits.output_bytes / 2 {
+        let counts = !link.output.is_empty() || link.waiting > 0;
+        let (long, overflows) = (link.output.len() >= limits.output_bytes / 2, link.overflow.is_some());
+        let session = link.session;
+        if counts {
+            self.out.account(id.slot);
+        }
+        if long {
             return;
         }
-        let session = link.session;
-        if link.overflow.is_some() {
+        if overflows {
             self.out.drain_overflow(now, id.slot);
+            self.out.account(id.slot);
         }
         if session != NONE {
             self.pump(now, session);
@@ -412,6 +419,7 @@ impl Shard {
         link.state = LinkState::Closed;
         let session = core::mem::replace(&mut link.session, NONE);
         let id = link.id(slot);
+        self.out.waiting_bytes -= core::mem::take(&mut link.waiting);
         let rest = core::mem::take(&mut link.output);
         let last = if ending == Ending::Lost { Output::default() } else { rest };
         let ring = link.overflow.take();
@@ -423,13 +431,13 @@ impl Shard {
                 drops.count(client, waiting.message.topic(), DropReason::SlowReader, counters);
             }
         }
-        self.out.effects.push_back(Effect::Close { link: id, last });
         self.closing.push(slot);
         if was_open {
             self.out.counters.connected -= 1;
         }
         let with_will = !matches!(ending, Ending::Client(ReasonCode::Success));
         self.out.effects.push_back(Effect::Event(Event::Disconnected { link: slot, client, ending }));
+        self.out.effects.push_back(Effect::Close { link: id, last });
         if session != NONE {
             self.detach(now, session, with_will);
         }

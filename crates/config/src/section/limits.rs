@@ -112,6 +112,13 @@ pub(crate) const SECTION: Section = Section {
              and QoS 1 and 2 messages wait in the session."
         ),
         limit!(
+            outputs_bytes,
+            Bytes,
+            MIB..=64 * GIB,
+            "Most bytes that wait to be sent to all slow readers of one shard together. Beyond it each of them may have \
+             a sixteenth of output_bytes."
+        ),
+        limit!(
             topic_levels,
             Count,
             1..=65_536,
