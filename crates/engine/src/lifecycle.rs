@@ -25,7 +25,7 @@ impl Shard {
         session.link = NONE;
         session.attached = false;
         if !session.is_durable() {
-            session.scans = None;
+            session.scans.clear();
         }
         session.queue.ahead = None;
         session.queue.loading = false;

@@ -33,7 +33,7 @@ pub(crate) struct Load {
 impl Session {
     /// Nothing waits to be sent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.scans.is_none() && self.queue.is_live()
+        self.scans.is_empty() && self.queue.is_live()
     }
 }
 
@@ -63,25 +63,22 @@ impl Shard {
             }
             let session = &mut self.out.sessions[slot as usize];
             let link = &self.out.links[session.link as usize];
-            let Some(scans) = &mut session.scans else { return };
-            let Some(first) = scans.front() else {
-                session.scans = None;
-                return;
-            };
+            let Some((_, first)) = session.scans.first_key_value() else { return };
             // What is acknowledged must not pile up in the queue: it would cost memory for nothing.
             let window = link.sent < link.sent_most && session.queue.is_live();
             if first.after > self.out.released_so_far || (first.options.qos != QoS::AtMostOnce && !window) {
                 return;
             }
-            let Some(mut scan) = scans.pop_front() else { return };
+            let Some((id, mut scan)) = session.scans.pop_first() else { return };
+            let filter = self.tree.filter_text(id);
             page.clear();
-            let more = self.retained.scan(&scan.filter, &mut scan.cursor, RETAINED_AT_ONCE, &mut page);
+            let more = self.retained.scan(&filter, &mut scan.cursor, RETAINED_AT_ONCE, &mut page);
             for message in &page {
                 self.send_retained(now, slot, message, &scan);
             }
             let session = &mut self.out.sessions[slot as usize];
-            if more && let Some(scans) = &mut session.scans {
-                scans.push_front(scan);
+            if more {
+                session.scans.insert(id, scan);
             }
         }
         if !self.unfinished.contains(&slot) {

@@ -3,7 +3,7 @@
 use crate::link::NONE;
 use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use darter_codec::record::{QueueRow, SessionNumber};
 use darter_codec::{Message, SubscriptionOptions};
@@ -40,8 +40,7 @@ pub(crate) struct Session {
     /// True once a message of a shared subscription joined its queue.
     pub(crate) has_shared_rows: bool,
     /// Retained messages still to be sent for new subscriptions.
-    #[expect(clippy::box_collection, reason = "mostly absent, and there are many sessions")]
-    pub(crate) scans: Option<Box<VecDeque<Scan>>>,
+    pub(crate) scans: BTreeMap<FilterId, Scan>,
 }
 
 /// A will message (section 3.1.2.5) and how long it waits after the connection is gone.
@@ -57,7 +56,6 @@ pub(crate) struct Will {
 /// Retained messages to be sent for one new subscription.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    pub(crate) filter: Box<str>,
     pub(crate) cursor: ScanCursor,
     pub(crate) options: SubscriptionOptions,
     pub(crate) identifier: u32,
@@ -114,7 +112,7 @@ impl Session {
             will_at: 0,
             ends_at: 0,
             has_shared_rows: false,
-            scans: None,
+            scans: BTreeMap::new(),
         }
     }
 

@@ -270,7 +270,7 @@ impl Shard {
     fn after_release(&mut self, now: u64, id: LinkId) {
         let Some(link) = self.out.link_mut(id) else { return };
         let session = link.session;
-        if self.out.sessions.get(session as usize).is_some_and(|session| session.scans.is_some()) {
+        if self.out.sessions.get(session as usize).is_some_and(|session| !session.scans.is_empty()) {
             self.pump(now, session);
         }
     }

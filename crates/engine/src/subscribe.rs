@@ -33,9 +33,8 @@ impl Shard {
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
         let after = if self.out.links[slot as usize].held > 0 { self.out.held_so_far } else { 0 };
-        let scans = self.out.sessions.get_mut(session as usize).and_then(|session| session.scans.as_mut());
-        for scan in scans.into_iter().flat_map(|scans| scans.iter_mut()).filter(|scan| scan.after == u64::MAX)
-        {
+        let scans = self.out.sessions.get_mut(session as usize).map(|session| session.scans.values_mut());
+        for scan in scans.into_iter().flatten().filter(|scan| scan.after == u64::MAX) {
             scan.after = after;
         }
         self.pump(now, session);
@@ -80,12 +79,10 @@ impl Shard {
             RetainHandling::DoNotSend => false,
         };
         if wanted && shared.is_none() {
-            let after = u64::MAX;
-            let scan =
-                Scan { filter: filter.into(), cursor: ScanCursor::default(), options, identifier, after };
-            let scans = self.out.sessions[session as usize].scans.get_or_insert_default();
-            scans.retain(|other| *other.filter != *filter);
-            scans.push_back(scan);
+            let scan = Scan { cursor: ScanCursor::default(), options, identifier, after: u64::MAX };
+            if let Some(id) = self.tree.find(filter) {
+                self.out.sessions[session as usize].scans.insert(id, scan);
+            }
         }
         Ok(match options.qos {
             QoS::AtMostOnce => ReasonCode::Success,
@@ -138,9 +135,6 @@ impl Shard {
             return ReasonCode::NoSubscriptionExisted;
         }
         let stored = &mut self.out.sessions[session as usize];
-        if let Some(scans) = &mut stored.scans {
-            scans.retain(|scan| *scan.filter != *text);
-        }
         if stored.is_durable() {
             let session = stored.number;
             self.out.persist.push(Change::Unsubscribed { session, filter: text.into() });
@@ -150,9 +144,11 @@ impl Shard {
 
     fn unsubscribe_filter(&mut self, session: u32, filter: &str, wait: &mut Wait) -> bool {
         let Some(id) = self.tree.find(filter) else { return false };
-        if !self.out.sessions[session as usize].filters.remove(&id) {
+        let stored = &mut self.out.sessions[session as usize];
+        if !stored.filters.remove(&id) {
             return false;
         }
+        stored.scans.remove(&id);
         self.remove_subscriber(session, id, wait);
         true
     }
