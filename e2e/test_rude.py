@@ -140,6 +140,29 @@ def test_connections_that_never_finish_what_they_began(server):
     assert grown < 64 * MIB, f"2500 unfinished connections took {grown / MIB:.0f} MiB"
 
 
+@pytest.mark.parametrize("first", (1, 2, 4, 9))
+def test_packets_that_come_in_pieces_are_answered_whatever_follows_what(server, first):
+    """Boards write a packet field by field; here a long one in pieces goes before shorter ones, whole and in pieces."""
+    sock = raw.connected(server, unique("pieces").encode())
+    topic = unique("pieces").encode()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send_and_read(data, cut):
+        sock.sendall(data[:cut])
+        # The server has read the first piece when a newcomer is answered.
+        raw.connected(server, unique("newcomer").encode()).close()
+        sock.sendall(data[cut:])
+        return raw.read_packet(sock)
+
+    for _ in range(3):
+        assert send_and_read(raw.subscribe(topic * 20), first)[0] == 0x90
+        assert send_and_read(b"\xc0\x00", 2)[0] == 0xD0
+        assert send_and_read(raw.publish(topic, b"x" * 900, qos=1), first)[0] == 0x40
+        assert send_and_read(raw.publish(topic, b"x", qos=1), 2)[0] == 0x40
+        assert send_and_read(b"\xc0\x00", 1)[0] == 0xD0
+    sock.close()
+
+
 @pytest.mark.parametrize("version", (3, 4, 5))
 def test_a_client_that_falls_silent_is_given_up_after_its_keep_alive(server, version):
     topic = unique("silent").encode()

@@ -113,6 +113,12 @@ impl Conn {
         Arrived::Bytes(&buffer[..end])
     }
 
+    /// Everything was consumed: whatever comes next is worth looking at.
+    pub(crate) fn keep_nothing(&mut self) {
+        self.input = Vec::new();
+        self.wanted = 0;
+    }
+
     /// Keeps what was not consumed because it must wait.
     pub(crate) fn keep_whole(&mut self, rest: &[u8]) {
         self.input.clear();

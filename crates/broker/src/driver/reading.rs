@@ -113,7 +113,7 @@ impl Running {
             return;
         }
         if rest.is_empty() {
-            conn.input = Vec::new();
+            conn.keep_nothing();
         } else if self.driver.shard.is_reading(id) {
             conn.keep_start(rest, &self.large);
             if conn.large.is_some() && self.buffers_due.is_none() {
