@@ -63,14 +63,14 @@ impl Shard {
             }
             let session = &mut self.out.sessions[slot as usize];
             let link = &self.out.links[session.link as usize];
-            let Some((_, first)) = session.scans.first_key_value() else { return };
+            let Some(first) = session.scans.first() else { return };
             // What is acknowledged must not pile up in the queue: it would cost memory for nothing.
             let window = link.sent < link.sent_most && session.queue.is_live();
             if first.after > self.out.released_so_far || (first.options.qos != QoS::AtMostOnce && !window) {
                 return;
             }
-            let Some((id, mut scan)) = session.scans.pop_first() else { return };
-            let filter = self.tree.filter_text(id);
+            let Some((place, mut scan)) = session.scans.pop_first() else { return };
+            let filter = self.tree.filter_text(scan.filter);
             page.clear();
             let more = self.retained.scan(&filter, &mut scan.cursor, RETAINED_AT_ONCE, &mut page);
             for message in &page {
@@ -78,7 +78,7 @@ impl Shard {
             }
             let session = &mut self.out.sessions[slot as usize];
             if more {
-                session.scans.insert(id, scan);
+                session.scans.put_back(place, scan);
             }
         }
         if !self.unfinished.contains(&slot) {

@@ -40,7 +40,7 @@ pub(crate) struct Session {
     /// True once a message of a shared subscription joined its queue.
     pub(crate) has_shared_rows: bool,
     /// Retained messages still to be sent for new subscriptions.
-    pub(crate) scans: BTreeMap<FilterId, Scan>,
+    pub(crate) scans: Scans,
 }
 
 /// A will message (section 3.1.2.5) and how long it waits after the connection is gone.
@@ -53,9 +53,63 @@ pub(crate) struct Will {
     pub(crate) expiry: Option<u32>,
 }
 
+/// Retained messages still to be sent, subscription by subscription in the order in which they were made.
+#[derive(Debug, Default)]
+pub(crate) struct Scans {
+    waiting: BTreeMap<u64, Scan>,
+    places: BTreeMap<FilterId, u64>,
+    next: u64,
+}
+
+impl Scans {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds the scan of a filter; one that still waits for the same filter gives way.
+    pub(crate) fn insert(&mut self, scan: Scan) {
+        self.remove(scan.filter);
+        self.places.insert(scan.filter, self.next);
+        self.waiting.insert(self.next, scan);
+        self.next += 1;
+    }
+
+    pub(crate) fn remove(&mut self, filter: FilterId) {
+        if let Some(place) = self.places.remove(&filter) {
+            self.waiting.remove(&place);
+        }
+    }
+
+    pub(crate) fn first(&self) -> Option<&Scan> {
+        self.waiting.values().next()
+    }
+
+    /// Takes the first scan and its place.
+    pub(crate) fn pop_first(&mut self) -> Option<(u64, Scan)> {
+        let (place, scan) = self.waiting.pop_first()?;
+        self.places.remove(&scan.filter);
+        Some((place, scan))
+    }
+
+    /// Puts a scan that is not finished back to its place.
+    pub(crate) fn put_back(&mut self, place: u64, scan: Scan) {
+        self.places.insert(scan.filter, place);
+        self.waiting.insert(place, scan);
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Scan> {
+        self.waiting.values_mut()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// Retained messages to be sent for one new subscription.
 #[derive(Debug)]
 pub(crate) struct Scan {
+    pub(crate) filter: FilterId,
     pub(crate) cursor: ScanCursor,
     pub(crate) options: SubscriptionOptions,
     pub(crate) identifier: u32,
@@ -112,7 +166,7 @@ impl Session {
             will_at: 0,
             ends_at: 0,
             has_shared_rows: false,
-            scans: BTreeMap::new(),
+            scans: Scans::default(),
         }
     }
 

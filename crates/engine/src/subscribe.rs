@@ -33,7 +33,7 @@ impl Shard {
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
         let after = if self.out.links[slot as usize].held > 0 { self.out.held_so_far } else { 0 };
-        let scans = self.out.sessions.get_mut(session as usize).map(|session| session.scans.values_mut());
+        let scans = self.out.sessions.get_mut(session as usize).map(|session| session.scans.iter_mut());
         for scan in scans.into_iter().flatten().filter(|scan| scan.after == u64::MAX) {
             scan.after = after;
         }
@@ -78,11 +78,13 @@ impl Shard {
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
         };
-        if wanted && shared.is_none() {
-            let scan = Scan { cursor: ScanCursor::default(), options, identifier, after: u64::MAX };
-            if let Some(id) = self.tree.find(filter) {
-                self.out.sessions[session as usize].scans.insert(id, scan);
-            }
+        if wanted
+            && shared.is_none()
+            && let Some(filter) = self.tree.find(filter)
+        {
+            let cursor = ScanCursor::default();
+            let scan = Scan { filter, cursor, options, identifier, after: u64::MAX };
+            self.out.sessions[session as usize].scans.insert(scan);
         }
         Ok(match options.qos {
             QoS::AtMostOnce => ReasonCode::Success,
@@ -148,7 +150,7 @@ impl Shard {
         if !stored.filters.remove(&id) {
             return false;
         }
-        stored.scans.remove(&id);
+        stored.scans.remove(id);
         self.remove_subscriber(session, id, wait);
         true
     }

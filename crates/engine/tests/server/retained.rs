@@ -3,10 +3,29 @@
 use darter_codec::{Connect, Property, Publish, QoS};
 use darter_testkit::Pair;
 use darter_testkit::packets::{
-    connect, id, properties, publish, publish_1, publish_2, pubrel, resume, retained, subscribe,
+    connect, id, properties, publish, publish_1, publish_2, pubrel, resume, retained, subscribe, unsubscribe,
 };
 
 battery! {
+    fn retained_messages_come_in_the_order_of_the_subscriptions(pair: &mut Pair) {
+        let p = pair.join(connect("p"));
+        for topic in ["x", "y", "z"] {
+            pair.exchange(p, retained(publish(topic, topic)));
+        }
+        for order in [["z", "x", "y"], ["y", "z", "x"], ["x", "y", "z"]] {
+            let a = pair.join(connect("a"));
+            for topic in order {
+                pair.send(a, subscribe(topic, QoS::AtMostOnce));
+            }
+            pair.run();
+            let topics: Vec<_> = pair.messages(a).into_iter().map(|one| one.topic.to_string()).collect();
+            assert_eq!(topics, order);
+            for topic in order.iter().rev() {
+                pair.exchange(a, unsubscribe(topic));
+            }
+        }
+    }
+
     fn a_new_subscriber_gets_the_last_retained_message(pair: &mut Pair) {
         let p = pair.join(connect("p"));
         pair.exchange(p, retained(publish("t", "old")));
