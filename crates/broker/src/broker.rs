@@ -1,5 +1,6 @@
 //! Starting and stopping a server.
 
+use crate::clock::Clock;
 use crate::driver::{Driver, WAKER};
 use crate::event;
 use crate::failure::{LastWords, Watch};
@@ -9,13 +10,13 @@ use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
+use darter_store::{Keeper, OpenError, Opened, Report};
 use mio::Poll;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
 use thiserror::Error;
 
 /// A running server. Dropping it stops it as [`shutdown`](Self::shutdown) does.
@@ -26,6 +27,7 @@ pub struct Broker {
     status: Vec<Arc<ShardStatus>>,
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
+    keeper: Arc<dyn Keeper>,
 }
 
 /// Why a server cannot start.
@@ -34,14 +36,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A shard's store cannot be opened.
-    #[error("the store of shard {shard} cannot be opened: {source}")]
-    Store {
-        /// The shard, 0-based.
-        shard: u8,
-        /// What the store said.
-        source: io::Error,
-    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The system gave no poller, thread or socket.
     #[error("the system refuses what the server needs to start: {0}")]
     System(#[from] io::Error),
@@ -68,32 +65,37 @@ impl Broker {
             inboxes.push(Inbox::new(mio::Waker::new(poll.registry(), WAKER)?));
         }
         let key = RandomState::new().hash_one(std::process::id());
-        let started = Instant::now();
+        let Opened { stores, kept: _, clock, keeper } = (options.store)(shards)?;
+        let clock = Clock::new(clock);
         let watch = Watch::default();
         let mut drivers = Vec::new();
-        for (poll, index) in polls.into_iter().zip(0..) {
+        for ((poll, mut store), index) in polls.into_iter().zip(stores).zip(0..) {
             let place = Place { index, shards, key };
             let topics = (index == 0 && !options.status_interval.is_zero())
                 .then(|| StatusTopics::new(status.clone(), options.status_interval));
             let inbox: &Inbox = &inboxes[usize::from(index)];
-            let mut store =
-                (options.store)(index).map_err(|source| StartError::Store { shard: index, source })?;
             store.start(inbox.store_waker());
             drivers.push(Driver {
                 index,
                 poll,
-                shard: Shard::new(place, options.limits.clone(), RandomState::new().hash_one(index), 0),
+                shard: Shard::new(
+                    place,
+                    options.limits.clone(),
+                    RandomState::new().hash_one(index),
+                    clock.now(),
+                ),
                 store,
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
-                started,
+                clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch };
+        let mut broker =
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper: keeper.into() };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -121,6 +123,12 @@ impl Broker {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.status)
+    }
+
+    /// How the store is, and what it could not bring back.
+    #[must_use]
+    pub fn store_report(&self) -> Report {
+        self.keeper.report()
     }
 
     /// Tells when a shard's thread ends by itself. A program that serves others should end with it: the server
@@ -162,6 +170,7 @@ impl Broker {
             // A panic was told when it happened.
             let _ = thread.join();
         }
+        self.keeper.finish();
     }
 }
 

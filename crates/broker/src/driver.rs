@@ -4,6 +4,7 @@ mod lingering;
 mod reading;
 
 use crate::auth::Authenticator;
+use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
 use crate::inbox::{Inbox, Item};
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Tokens: the slots of connections from 0 on, then connections on their way out, then the listeners, then the waker.
 const LINGERING: usize = 1 << (usize::BITS - 3);
@@ -57,7 +58,7 @@ pub(crate) struct Driver {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
-    pub(crate) started: Instant,
+    pub(crate) clock: Clock,
 }
 
 /// The thread's own state while it runs.
@@ -176,13 +177,11 @@ impl Running {
             self.unreported.then_some(self.report_due),
         ];
         let next = deadlines.into_iter().flatten().min()?;
-        let elapsed = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(next.saturating_sub(elapsed)))
+        Some(Duration::from_millis((next + 1).saturating_sub(self.driver.clock.now())))
     }
 
     fn read_clock(&mut self) {
-        // Milliseconds since the start, from 1 on: 0 stays "never".
-        self.now = u64::try_from(self.driver.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        self.now = self.driver.clock.now();
     }
 
     fn accept(&mut self, listener: usize) {
@@ -293,7 +292,8 @@ impl Running {
         }
         if let Some(topics) = &mut self.driver.topics {
             let shard = &mut self.driver.shard;
-            topics.publish_due(self.now, |now, message| shard.publish_message(now, message));
+            let uptime = self.driver.clock.uptime();
+            topics.publish_due(self.now, uptime, |now, message| shard.publish_message(now, message));
         }
     }
 
@@ -341,6 +341,7 @@ impl Running {
                 any = true;
                 match answer {
                     Answer::Committed(batch) => self.driver.shard.handle_committed(self.now, batch),
+                    Answer::Full(full) => self.driver.shard.handle_full(full),
                     Answer::Loaded { session, rows, through } => {
                         self.driver.shard.handle_loaded(self.now, session, rows, through);
                     }

@@ -11,6 +11,7 @@
 
 pub mod auth;
 mod broker;
+mod clock;
 mod conn;
 mod driver;
 pub mod event;
@@ -24,5 +25,5 @@ pub use broker::{Broker, StartError};
 pub use darter_engine::{Drop, DropReason, Limits};
 pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
-pub use options::{Options, StoreFactory};
+pub use options::Options;
 pub use status::Status;

@@ -2,15 +2,11 @@
 
 use crate::auth::{AllowAll, Authenticator};
 use darter_engine::Limits;
-use darter_store::{MemoryStore, Store};
+use darter_store::Opener;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Opens the store of the shard with this index, 0-based; called once for each when the server starts.
-pub type StoreFactory = Arc<dyn Fn(u8) -> io::Result<Box<dyn Store>> + Send + Sync>;
 
 /// Everything that a [`Broker`](crate::Broker) needs to know before it starts.
 #[derive(Clone)]
@@ -28,7 +24,7 @@ pub struct Options {
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
     /// Where sessions and messages are kept; memory unless something else is said.
-    pub store: StoreFactory,
+    pub store: Opener,
 }
 
 impl Default for Options {
@@ -43,7 +39,7 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
-            store: Arc::new(|_| Ok(Box::new(MemoryStore::new()))),
+            store: darter_store::in_memory(),
         }
     }
 }

@@ -113,7 +113,7 @@ impl StatusTopics {
         self.next
     }
 
-    pub(crate) fn publish_due(&mut self, now: u64, mut publish: impl FnMut(u64, &Message)) {
+    pub(crate) fn publish_due(&mut self, now: u64, uptime: u64, mut publish: impl FnMut(u64, &Message)) {
         if now < self.next {
             return;
         }
@@ -127,7 +127,7 @@ impl StatusTopics {
         let rates = self.loads.iter().flat_map(|load| {
             load.names.into_iter().zip(load.means).map(|(name, mean)| (name, format!("{mean:.2}")))
         });
-        let values: Vec<(&'static str, String)> = topics(&status, now).into_iter().chain(rates).collect();
+        let values: Vec<(&'static str, String)> = topics(&status, uptime).into_iter().chain(rates).collect();
         for (topic, value) in values {
             if self.published.get(topic) != Some(&value) {
                 publish(now, &Message::new(QoS::AtMostOnce, true, topic, [], value.as_bytes(), None));
@@ -149,11 +149,11 @@ const DROPPED: [&str; 8] = [
     "$SYS/broker/publish/messages/dropped/refused",
 ];
 
-fn topics(status: &Status, now: u64) -> Vec<(&'static str, String)> {
+fn topics(status: &Status, uptime: u64) -> Vec<(&'static str, String)> {
     let counters = &status.counters;
     let mut topics = vec![
         ("$SYS/broker/version", concat!("darter version ", env!("CARGO_PKG_VERSION")).to_owned()),
-        ("$SYS/broker/uptime", format!("{} seconds", now / 1000)),
+        ("$SYS/broker/uptime", format!("{} seconds", uptime / 1000)),
     ];
     let numbers = [
         ("$SYS/broker/clients/total", counters.sessions),

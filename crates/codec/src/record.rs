@@ -1,6 +1,10 @@
 //! What a server keeps of its sessions and messages: the vocabulary between its brain, which says what changed, and its
 //! store, which keeps it.
 
+mod kept;
+
+pub use kept::{Kept, KeptSession, KeptSubscription, KeptWill, Left, Unacknowledged};
+
 use crate::{Message, PacketId, QoS, SubscriptionOptions};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -36,6 +40,18 @@ pub struct QueueRow {
     pub state: RowState,
 }
 
+/// How safe a message is when its publisher gets the acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// On the disk: neither a crash nor a power cut loses it.
+    #[default]
+    Always,
+    /// On its way to the disk, where it is at most one sync interval later: a crash or a power cut may lose that much.
+    Interval,
+    /// In memory, and never on the disk: gone when the server stops.
+    Memory,
+}
+
 /// The subscriptions that a queued message is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
@@ -56,14 +72,23 @@ impl QueueRow {
 /// A change that must be stored. The changes of one turn are one batch: all of it or nothing.
 #[derive(Debug)]
 pub enum Change {
-    /// A session begins, or its expiry interval changes.
+    /// A session begins or goes on with a new connection, or its expiry interval changes: its client is there.
     Session {
         /// The session.
         session: SessionNumber,
         /// Its client identifier.
         client: Arc<str>,
+        /// The user it belongs to.
+        user: Option<Arc<str>>,
         /// Session expiry interval in seconds (section 3.1.2.11.2).
         expiry: u32,
+    },
+    /// The client of a kept session is gone.
+    Left {
+        /// The session.
+        session: SessionNumber,
+        /// What happens when.
+        left: Left,
     },
     /// A session ended; everything under its number may be swept.
     SessionEnded {
@@ -145,14 +170,12 @@ pub enum Change {
         /// As for a retained message; an expired one is cleared with the stamp it had.
         stamp: u64,
     },
-    /// A connected client's will.
+    /// A connected client's will, also of a session that ends with its connection.
     Will {
         /// The session.
         session: SessionNumber,
-        /// The will message.
-        message: Message,
-        /// Will delay interval in seconds (section 3.1.3.2.2).
-        delay: u32,
+        /// The will.
+        will: KeptWill,
     },
     /// The session has no will any more.
     WillCleared {

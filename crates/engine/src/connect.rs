@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
-use darter_codec::record::Change;
+use darter_codec::record::{Change, KeptWill};
 use darter_codec::{
     ConnAck, Connect, DecodeError, Message, Packet, Properties, Property, ReasonCode, Version, topic,
 };
@@ -210,8 +210,8 @@ impl Shard {
         if changed {
             stored = true;
             session.kept = true;
-            let (number, client) = (session.number, session.client.clone());
-            self.out.persist.push(Change::Session { session: number, client, expiry });
+            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
+            self.out.persist.push(Change::Session { session: number, client, user, expiry });
         }
         // A kept session may have been made a moment ago: CONNACK says that it is there.
         stored |= session.kept;
@@ -220,8 +220,13 @@ impl Shard {
         session.link = id.slot;
         session.will = connect.will.as_ref().map(|will| Box::new(self::will(will)));
         if let Some(will) = &session.will {
-            let (message, delay) = (will.message.clone(), will.delay);
-            self.out.persist.push(Change::Will { session: session.number, message, delay });
+            let will = KeptWill {
+                client: session.client.clone(),
+                message: will.message.clone(),
+                delay: will.delay,
+                expiry: will.expiry,
+            };
+            self.out.persist.push(Change::Will { session: session.number, will });
         }
         Opened { session: slot, present, stored, assigned }
     }

@@ -100,6 +100,8 @@ pub struct Shard {
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
     committed: u64,
+    /// The store has no room.
+    pub(crate) full: bool,
     pub(crate) topic_scratch: String,
     pub(crate) property_scratch: Vec<u8>,
 }
@@ -147,6 +149,7 @@ impl Shard {
             next_session: (u64::from(place.index) << 56) + 1,
             next_client: 0,
             committed: 0,
+            full: false,
             topic_scratch: String::new(),
             property_scratch: Vec::new(),
         }
@@ -242,6 +245,11 @@ impl Shard {
     pub fn handle_committed(&mut self, now: u64, batch: u64) {
         self.committed = self.committed.max(batch);
         self.release_held(now);
+    }
+
+    /// The store has no room for more, or has room again.
+    pub fn handle_full(&mut self, full: bool) {
+        self.full = full;
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {

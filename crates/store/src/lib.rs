@@ -4,8 +4,10 @@
 //! Answers may come at once or in a later turn: the server's logic is the same for both.
 
 mod memory;
+mod opened;
 
 pub use memory::MemoryStore;
+pub use opened::{Keeper, Lost, OpenError, Opened, Opener, Report, in_memory};
 
 use darter_codec::record::{Change, QueueRow, SessionNumber};
 use std::task::Waker;
@@ -38,6 +40,8 @@ pub trait Store: Send {
 pub enum Answer {
     /// Every batch up to this one is kept.
     Committed(u64),
+    /// There is no room for more, or there is again. Batches that were submitted are kept when there is room.
+    Full(bool),
     /// Rows of a queue in the order of their sequences.
     Loaded {
         /// The session.

@@ -129,6 +129,7 @@ impl MemoryStore {
                 self.queues.remove(&session);
             }
             Change::Session { .. }
+            | Change::Left { .. }
             | Change::Subscribed { .. }
             | Change::Unsubscribed { .. }
             | Change::Incoming { .. }

@@ -68,7 +68,7 @@ impl<S: Subject> Kept<S> {
         loop {
             match self.answer() {
                 Some(Answer::Committed(up_to)) if up_to >= batch => return,
-                Some(Answer::Committed(_)) => {}
+                Some(Answer::Committed(_) | Answer::Full(_)) => {}
                 other => panic!("{other:?} instead of a commit"),
             }
         }
@@ -87,7 +87,7 @@ impl<S: Subject> Kept<S> {
                     assert_eq!(session, expected, "answers come in the order of the questions");
                     return (rows, through);
                 }
-                Some(Answer::Committed(_)) => {}
+                Some(Answer::Committed(_) | Answer::Full(_)) => {}
                 None => panic!("no answer"),
             }
         }

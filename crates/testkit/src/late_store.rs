@@ -46,7 +46,7 @@ impl Kept {
     fn of(change: &Change) -> Self {
         let text = |row: &QueueRow| (row.message.topic().to_owned(), row.message.payload().to_vec());
         match change {
-            Change::Session { session, .. } => Self::Session(*session),
+            Change::Session { session, .. } | Change::Left { session, .. } => Self::Session(*session),
             Change::SessionEnded { session, .. } => Self::SessionEnded(*session),
             Change::Subscribed { session, filter, .. } => Self::Subscribed(*session, filter.clone()),
             Change::Unsubscribed { session, filter } => Self::Unsubscribed(*session, filter.clone()),

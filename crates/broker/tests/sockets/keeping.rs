@@ -1,7 +1,7 @@
 //! Stores of other kinds behind the server, and shards that fail.
 
 use darter_broker::auth::{Authenticator, Verdict};
-use darter_broker::store::{Answer, MemoryStore, Store};
+use darter_broker::store::{Answer, MemoryStore, OpenError, Store, in_memory};
 use darter_broker::{Broker, Options, StartError};
 use darter_codec::record::{Change, SessionNumber};
 use darter_codec::{Connect, Packet, QoS, Version};
@@ -81,7 +81,11 @@ impl Authenticator for Trap {
 battery! {
     fn a_store_on_another_thread_wakes_its_shard(shards: u8) {
         let server = BrokerFixture::with(shards, |options| {
-            options.store = Arc::new(|_| Ok(Box::new(Elsewhere::default())));
+            options.store = Arc::new(|shards| {
+                let mut opened = in_memory()(shards)?;
+                opened.stores.iter_mut().for_each(|store| *store = Box::new(Elsewhere::default()));
+                Ok(opened)
+            });
         });
         let began = Instant::now();
         let mut away = RawClient::join(server.address(), resume("away", 600)).unwrap();
@@ -143,13 +147,12 @@ fn a_store_that_cannot_be_opened_stops_the_start() {
     let options = Options {
         listen: vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()],
         shards: Some(3),
-        store: Arc::new(|shard| match shard {
-            2 => Err(io::Error::other("the disk is gone")),
-            _ => Ok(Box::new(MemoryStore::new())),
+        store: Arc::new(|_| {
+            Err(OpenError::Folder { folder: "data".into(), source: io::Error::other("the disk is gone") })
         }),
         ..Options::default()
     };
     let error = Broker::start(&options).unwrap_err();
-    assert!(matches!(error, StartError::Store { shard: 2, .. }));
+    assert!(matches!(error, StartError::Store(OpenError::Folder { .. })));
     assert!(error.to_string().contains("the disk is gone"), "{error}");
 }

@@ -120,6 +120,7 @@ impl Pair {
                 let (now, shard) = (self.now, &mut self.nodes[node].shard);
                 match answer {
                     Answer::Committed(batch) => shard.handle_committed(now, batch),
+                    Answer::Full(full) => shard.handle_full(full),
                     Answer::Loaded { session, rows, through } => {
                         shard.handle_loaded(now, session, rows, through);
                     }

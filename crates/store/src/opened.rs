@@ -1,0 +1,138 @@
+//! Opening a store: what a server gets at its start, and whom it asks while it runs.
+
+use crate::{MemoryStore, Store};
+use darter_codec::record::Kept;
+use std::fmt::Debug;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Opens the stores of a server with so many shards.
+pub type Opener = Arc<dyn Fn(u8) -> Result<Opened, OpenError> + Send + Sync>;
+
+/// A server's stores, just opened.
+pub struct Opened {
+    /// One for each shard.
+    pub stores: Vec<Box<dyn Store>>,
+    /// What was kept from an earlier run.
+    pub kept: Kept,
+    /// Where the server's clock goes on, in milliseconds. Deadlines that were kept are on this clock.
+    pub clock: u64,
+    /// Watches over all of them.
+    pub keeper: Box<dyn Keeper>,
+}
+
+/// What belongs to all stores of a server.
+pub trait Keeper: Send + Sync + Debug {
+    /// How the store is.
+    fn report(&self) -> Report;
+
+    /// The server's clock is here, in milliseconds. Told now and then, so that the clock goes on from there after a crash.
+    fn tick(&self, now: u64);
+
+    /// Every store was dropped: waits until all that was submitted is kept.
+    fn finish(&self);
+}
+
+/// How a store is, and what it could not bring back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The folder; `None` for a store in memory.
+    pub folder: Option<PathBuf>,
+    /// What was lost before the server started.
+    pub lost: Lost,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes of these that are still wanted.
+    pub live_bytes: u64,
+    /// Messages in all queues.
+    pub queued: u64,
+    /// Times that the disk was asked to keep something for good.
+    pub syncs: u64,
+    /// There is no room on the disk, or it cannot be written: what would have to be stored is refused.
+    pub full: bool,
+}
+
+/// What damage cost, in numbers that are never smaller than the truth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Sessions.
+    pub sessions: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Retained messages.
+    pub retained: u64,
+    /// Queued messages.
+    pub queued: u64,
+    /// Wills, and QoS 2 packet identifiers of messages on their way.
+    pub other: u64,
+    /// True when the numbers are only the least that was lost.
+    pub at_least: bool,
+}
+
+impl Lost {
+    /// Nothing was lost.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Another server uses the folder.
+    #[error("the data folder {} is in use by another darter (process {process}); stop it, or name another folder with --data-dir", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The other's process id as it wrote it down, or "unknown".
+        process: String,
+    },
+    /// A newer version of Darter made it.
+    #[error("the data folder {} was written by a newer darter (format {found}; this one reads up to {known}); use that version, or name another folder with --data-dir", .folder.display())]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that can be read.
+        known: u32,
+    },
+    /// The system does not let the folder be used.
+    #[error("the data folder {} cannot be used: {source}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Everything in memory: nothing is kept from one run to the next.
+#[derive(Debug)]
+struct Forgetful;
+
+impl Keeper for Forgetful {
+    fn report(&self) -> Report {
+        Report::default()
+    }
+
+    fn tick(&self, _now: u64) {}
+
+    fn finish(&self) {}
+}
+
+/// Opens stores in memory.
+#[must_use]
+pub fn in_memory() -> Opener {
+    Arc::new(|shards| {
+        Ok(Opened {
+            stores: (0..shards).map(|_| Box::new(MemoryStore::new()) as Box<dyn Store>).collect(),
+            kept: Kept::default(),
+            clock: 0,
+            keeper: Box::new(Forgetful),
+        })
+    })
+}
