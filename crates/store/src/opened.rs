@@ -42,6 +42,10 @@ pub struct Report {
     pub folder: Option<PathBuf>,
     /// What was lost before the server started.
     pub lost: Lost,
+    /// What was lost since, to damage that showed only when something was read.
+    pub lost_since: Lost,
+    /// What the disk last said when it failed.
+    pub trouble: Option<String>,
     /// Bytes on the disk.
     pub bytes: u64,
     /// Bytes of these that are still wanted.
