@@ -52,6 +52,8 @@ pub struct Report {
     pub live_bytes: u64,
     /// Messages in all queues.
     pub queued: u64,
+    /// Files with damage in them are still being replaced.
+    pub mending: bool,
     /// Times that the disk was asked to keep something for good.
     pub syncs: u64,
     /// There is no room on the disk, or it cannot be written: what would have to be stored is refused.

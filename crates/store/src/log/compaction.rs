@@ -40,6 +40,11 @@ impl Compaction {
         Self { damaged, through, ..Self::default() }
     }
 
+    /// Whether segments with damage are still to be written again.
+    pub(super) fn is_mending(&self, journal: &Journal) -> bool {
+        self.through > 0 && journal.segments.first().is_some_and(|first| first <= self.through)
+    }
+
     /// Whether there is something to do.
     pub(super) fn is_due(&self, journal: &Journal, segment_bytes: u64, full: bool) -> bool {
         if self.emptied.is_some() {
@@ -129,9 +134,9 @@ fn is_wanted(index: &Index, entry: &Entry<'_>, segment: u32, offset: usize) -> b
     let of = |session: SessionNumber| index.sessions.get(&session);
     match *entry {
         Entry::Session { session, .. } => of(session).and_then(|one| one.record.as_ref()).is_some_and(here),
-        Entry::Subscribed { session, filter, .. } => {
-            of(session).and_then(|one| one.subscriptions.get(&index.key(filter))).is_some_and(here)
-        }
+        Entry::Subscribed { session, filter, .. } => of(session)
+            .and_then(|one| one.subscriptions.get(&index.key(filter)))
+            .is_some_and(|one| here(&one.place)),
         Entry::Body { number, .. } => {
             index.bodies.get(&number).and_then(|body| body.place.as_ref()).is_some_and(here)
         }
@@ -144,7 +149,9 @@ fn is_wanted(index: &Index, entry: &Entry<'_>, segment: u32, offset: usize) -> b
         Entry::Will { session, .. } => of(session).and_then(|one| one.will.as_ref()).is_some_and(here),
         Entry::Retained { message, .. } => {
             let message = darter_codec::Message::from_bytes(bytes::Bytes::copy_from_slice(message));
-            message.is_ok_and(|message| index.retained.get(&index.key(message.topic())).is_some_and(here))
+            message.is_ok_and(|message| {
+                index.retained.get(&index.key(message.topic())).is_some_and(|one| here(&one.place))
+            })
         }
         // They say something of records that are older, and so gone, or part of what is written again.
         Entry::SessionEnded { .. }

@@ -65,13 +65,27 @@ impl RowPlace {
     }
 }
 
+/// A subscription or a retained message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) place: Place,
+    /// Tells this version of it from others, in the totals.
+    version: u32,
+}
+
+impl Named {
+    fn name(&self, key: Key) -> u64 {
+        mix(key[0], self.version.into())
+    }
+}
+
 /// What is kept of one session.
 #[derive(Debug, Default)]
 pub(super) struct SessionPlaces {
     pub(super) record: Option<Place>,
     pub(super) left: Option<Left>,
     pub(super) will: Option<Place>,
-    pub(super) subscriptions: HashMap<Key, Place>,
+    pub(super) subscriptions: HashMap<Key, Named>,
     pub(super) incoming: BTreeMap<PacketId, Place>,
     pub(super) queue: Queue<RowPlace>,
     /// Rows that were sent.
@@ -98,7 +112,7 @@ pub(super) struct Usage {
 pub(super) struct Index {
     secret: Secret,
     pub(super) sessions: HashMap<SessionNumber, SessionPlaces>,
-    pub(super) retained: HashMap<Key, Place>,
+    pub(super) retained: HashMap<Key, Named>,
     pub(super) bodies: HashMap<u64, BodyPlace>,
     pub(super) totals: Totals,
     /// By segment, from `first` on.
@@ -141,20 +155,23 @@ impl Index {
                     places.left = Some(left);
                 }
             }
-            Entry::Subscribed { session, filter, .. } => {
+            Entry::Subscribed { session, filter, options, identifier } => {
                 let key = self.key(filter);
-                let before = self.sessions.entry(session).or_default().subscriptions.insert(key, at);
-                if before.is_none() {
-                    self.totals.add(What::Subscriptions, mix(session, key[0]));
+                let version = identifier ^ u32::from(options.to_u8()) << 24;
+                let named = Named { place: at, version };
+                let before = self.sessions.entry(session).or_default().subscriptions.insert(key, named);
+                if let Some(before) = before {
+                    self.totals.take(What::Subscriptions, mix(session, before.name(key)));
                 }
-                self.replace(before, at);
+                self.totals.add(What::Subscriptions, mix(session, named.name(key)));
+                self.replace(before.map(|named| named.place), at);
             }
             Entry::Unsubscribed { session, filter } => {
                 let key = self.key(filter);
                 let places = self.sessions.get_mut(&session);
-                if let Some(place) = places.and_then(|places| places.subscriptions.remove(&key)) {
-                    self.totals.take(What::Subscriptions, mix(session, key[0]));
-                    self.dead(place);
+                if let Some(named) = places.and_then(|places| places.subscriptions.remove(&key)) {
+                    self.totals.take(What::Subscriptions, mix(session, named.name(key)));
+                    self.dead(named.place);
                 }
             }
             Entry::Body { number, .. } => {
@@ -206,22 +223,18 @@ impl Index {
         }
     }
 
-    /// A topic has a retained message there, or none any more.
-    pub(super) fn retain(&mut self, key: Key, at: Option<Place>) {
-        let before = match at {
-            Some(at) => self.retained.insert(key, at),
-            None => self.retained.remove(&key),
-        };
-        match (before, at) {
-            (None, Some(_)) => self.totals.add(What::Retained, key[0]),
-            (Some(_), None) => self.totals.take(What::Retained, key[0]),
-            _ => {}
+    /// A topic has a retained message with that stamp there, or none any more.
+    pub(super) fn retain(&mut self, key: Key, at: Option<(Place, u64)>) {
+        if let Some(before) = self.retained.remove(&key) {
+            self.totals.take(What::Retained, before.name(key));
+            self.dead(before.place);
         }
-        if let Some(place) = before {
-            self.dead(place);
-        }
-        if let Some(at) = at {
-            self.live(at);
+        if let Some((place, stamp)) = at {
+            let version = u32::try_from(mix(stamp, stamp) >> 32).unwrap_or_default();
+            let named = Named { place, version };
+            self.retained.insert(key, named);
+            self.totals.add(What::Retained, named.name(key));
+            self.live(place);
         }
     }
 
@@ -285,9 +298,9 @@ impl Index {
             self.totals.take(What::Sessions, session);
             self.dead(place);
         }
-        for (key, place) in places.subscriptions {
-            self.totals.take(What::Subscriptions, mix(session, key[0]));
-            self.dead(place);
+        for (key, named) in places.subscriptions {
+            self.totals.take(What::Subscriptions, mix(session, named.name(key)));
+            self.dead(named.place);
         }
         for (packet_id, place) in places.incoming {
             self.totals.take(What::Other, mix(session, packet_id.get().into()));
@@ -383,8 +396,8 @@ impl Index {
             if places.will.take_if(|place| there(place)).is_some() {
                 self.totals.take(What::Other, mix(session, u64::MAX));
             }
-            for (key, _) in places.subscriptions.extract_if(|_, place| there(place)) {
-                self.totals.take(What::Subscriptions, mix(session, key[0]));
+            for (key, named) in places.subscriptions.extract_if(|_, named| there(&named.place)) {
+                self.totals.take(What::Subscriptions, mix(session, named.name(key)));
             }
             for (packet_id, _) in places.incoming.extract_if(.., |_, place| there(place)) {
                 self.totals.take(What::Other, mix(session, packet_id.get().into()));
@@ -400,8 +413,8 @@ impl Index {
             }
             self.forget_if_empty(session);
         }
-        for (key, _) in self.retained.extract_if(|_, place| there(place)) {
-            self.totals.take(What::Retained, key[0]);
+        for (key, named) in self.retained.extract_if(|_, named| there(&named.place)) {
+            self.totals.take(What::Retained, named.name(key));
         }
         let bodies = self.bodies.extract_if(|_, body| body.place.is_some_and(|place| there(&place)));
         let bodies: Vec<u64> = bodies.map(|(number, _)| number).collect();
@@ -448,11 +461,12 @@ impl Index {
         };
         for places in self.sessions.values_mut() {
             let SessionPlaces { record, will, subscriptions, incoming, queue, .. } = places;
-            record.iter_mut().chain(will).chain(subscriptions.values_mut()).for_each(&mut one);
+            record.iter_mut().chain(will).for_each(&mut one);
+            subscriptions.values_mut().for_each(|named| one(&mut named.place));
             incoming.values_mut().for_each(&mut one);
             queue.rows_mut().for_each(|row| one(&mut row.place));
         }
-        self.retained.values_mut().for_each(&mut one);
+        self.retained.values_mut().for_each(|named| one(&mut named.place));
         self.bodies.values_mut().filter_map(|body| body.place.as_mut()).for_each(&mut one);
         if let Some(usage) = self.usage_mut(segment) {
             usage.live = usage.live.saturating_sub(moved);

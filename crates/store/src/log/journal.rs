@@ -64,9 +64,9 @@ impl Journal {
         let place = self.place(start, size);
         if let Some(entry) = Entry::decode(kind, body) {
             match entry {
-                Entry::Retained { message, .. } => {
+                Entry::Retained { message, stamp } => {
                     if let Some(key) = self.key_of(message) {
-                        self.index.retain(key, Some(place));
+                        self.index.retain(key, Some((place, stamp)));
                     }
                 }
                 entry => self.index.apply(&entry, place),
@@ -82,7 +82,7 @@ impl Journal {
         }
         let (start, size) = self.building.append(&Entry::Retained { stamp, message: message.as_bytes() });
         let place = self.place(start, size);
-        self.index.retain(key, Some(place));
+        self.index.retain(key, Some((place, stamp)));
     }
 
     /// Notes that a topic has no retained message any more.

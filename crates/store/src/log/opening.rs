@@ -79,7 +79,7 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     let report =
         Report { folder: Some(options.folder.clone()), lost: recovered.lost, trouble, ..Report::default() };
     let shared = Arc::new(Shared::new(report, clock));
-    shared.set_numbers(&journal);
+    shared.set_numbers(&journal, &compaction);
     let last = recovered.mark.unwrap_or(Mark {
         format: FORMAT,
         secret,

@@ -202,10 +202,10 @@ impl Reading {
             return;
         }
         match *entry {
-            Entry::Retained { message, .. } => {
+            Entry::Retained { message, stamp } => {
                 if let Some(message) = message_of(message) {
                     let key = self.index.key(message.topic());
-                    self.index.retain(key, Some(at));
+                    self.index.retain(key, Some((at, stamp)));
                 }
             }
             Entry::RetainedCleared { topic, .. } => {
@@ -243,8 +243,9 @@ impl Reading {
         let mut truth = self.totals;
         let mut at_least = secret_lost;
         match mark {
-            Some(mark) if mark.next_record > found_end || self.expected.is_none() => {
-                self.missing += mark.next_record - found_end.min(mark.next_record);
+            // Also when both are equally new: what was lost before the mark was written was told then.
+            Some(mark) if mark.next_record >= found_end || self.expected.is_none() => {
+                self.missing += mark.next_record.saturating_sub(found_end);
                 truth = mark.totals;
             }
             Some(_) => {}

@@ -1,5 +1,6 @@
 //! What the writer's thread shows to others.
 
+use super::compaction::Compaction;
 use super::journal::Journal;
 use super::totals::What;
 use crate::{Lost, Report};
@@ -43,13 +44,14 @@ impl Shared {
         count(&mut self.lock().lost_since);
     }
 
-    pub(super) fn set_numbers(&self, journal: &Journal) {
+    pub(super) fn set_numbers(&self, journal: &Journal, compaction: &Compaction) {
         let usage = journal.index.whole_usage();
         let mut report = self.lock();
         report.bytes = usage.bytes;
         report.live_bytes = usage.live;
         report.queued = journal.index.totals.of(What::Queued).count;
         report.syncs = journal.syncs;
+        report.mending = compaction.is_mending(journal);
     }
 
     fn lock(&self) -> MutexGuard<'_, Report> {

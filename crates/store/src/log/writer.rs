@@ -291,7 +291,7 @@ impl Writer {
 
     /// Notes the clock when nothing else made it be noted.
     fn note(&mut self) {
-        self.shared.set_numbers(&self.journal);
+        self.shared.set_numbers(&self.journal, &self.compaction);
         if self.state.last_mark.elapsed() >= CLOCK_INTERVAL && self.journal.unsynced() == 0 {
             self.mark();
         }
@@ -323,7 +323,7 @@ impl Writer {
         if let Some(side) = &self.side {
             let _ = side.sync();
         }
-        self.shared.set_numbers(&self.journal);
+        self.shared.set_numbers(&self.journal, &self.compaction);
         if self.journal.unsynced() > 0 {
             self.shared.set_trouble("the disk could not be written at the end".to_owned());
         }
