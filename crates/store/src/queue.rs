@@ -170,10 +170,16 @@ mod tests {
     #[test]
     fn a_queue_that_has_shrunk_gives_its_memory_back() {
         let mut queue = Queue::default();
-        (0..10_000).for_each(|sequence| drop(queue.put(sequence, ())));
-        (0..9_900).for_each(|sequence| drop(queue.remove(sequence)));
+        for sequence in 0..10_000 {
+ queue.put(sequence, ());
+}
+        for sequence in 0..9_900 {
+ queue.remove(sequence);
+}
         assert!(queue.rows.capacity() < 1_000, "{} for {} rows", queue.rows.capacity(), queue.rows.len());
-        (9_900..10_000).for_each(|sequence| drop(queue.remove(sequence)));
+        for sequence in 9_900..10_000 {
+ queue.remove(sequence);
+}
         assert!(queue.is_empty());
     }
 
@@ -181,8 +187,12 @@ mod tests {
     fn rows_that_stay_do_not_keep_the_memory_of_those_that_went() {
         let mut queue = Queue::default();
         for start in (0..100_000).step_by(1_000) {
-            (start..start + 1_000).for_each(|sequence| drop(queue.put(sequence, ())));
-            (start + 1..start + 1_000).for_each(|sequence| drop(queue.remove(sequence)));
+            for sequence in start..start + 1_000 {
+ queue.put(sequence, ());
+}
+            for sequence in start + 1..start + 1_000 {
+ queue.remove(sequence);
+}
         }
         assert!(queue.rows.capacity() < 2_500, "{}", queue.rows.capacity());
         assert_eq!(queue.page(0, usize::MAX).0.len(), 100);
@@ -191,7 +201,9 @@ mod tests {
     #[test]
     fn rows_set_aside_join_the_others_again() {
         let mut queue = Queue::default();
-        (1_000..1_100).chain(0..1_000).for_each(|sequence| drop(queue.put(sequence, sequence)));
+        (1_000..1_100).chainfor sequence in 0..1_000 {
+ queue.put(sequence, sequence);
+}
         assert_eq!(queue.set_aside.len(), 1_000);
         queue.join();
         assert!(queue.set_aside.is_empty());

@@ -1,5 +1,6 @@
 //! What every store must do. A new store is one line at the end of this file.
 #![allow(missing_docs, reason = "the tests are named for what they show")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that goes wrong shall end at once")]
 
 use darter_codec::record::{Batch, Change, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, QoS};

@@ -102,7 +102,7 @@ impl Compaction {
     ) -> Vec<(Kind, Range<usize>)> {
         let mut wanted = Vec::new();
         let hint = Hint { acknowledged: u64::MAX, expected: 0 };
-        scan(checksum, bytes, HEADER as usize, hint, |found| match found {
+        scan(checksum, bytes, HEADER, hint, |found| match found {
             Found::Record(entry, offset, size) => {
                 if is_wanted(index, &entry, segment, offset) {
                     wanted.push((entry.kind(), offset..offset + size));

@@ -399,7 +399,10 @@ impl Index {
             for (key, named) in places.subscriptions.extract_if(|_, named| there(&named.place)) {
                 self.totals.take(What::Subscriptions, mix(session, named.name(key)));
             }
-            for (packet_id, _) in places.incoming.extract_if(.., |_, place| there(place)) {
+            let ids: Vec<PacketId> =
+                places.incoming.iter().filter(|(_, place)| there(place)).map(|(id, _)| *id).collect();
+            for packet_id in ids {
+                places.incoming.remove(&packet_id);
                 self.totals.take(What::Other, mix(session, packet_id.get().into()));
             }
             let rows: Vec<u64> = places

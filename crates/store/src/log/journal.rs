@@ -41,7 +41,7 @@ impl Journal {
             segments: Segments::new(folder, secret),
             building: Building::new(secret.checksum()),
             current: 1,
-            base: HEADER,
+            base: HEADER as u64,
             written: 0,
             next_record: 0,
             next_body: 1,
@@ -135,7 +135,7 @@ impl Journal {
         }
         if !self.segments.contains(self.current) {
             self.segments.create(self.current)?;
-            self.index.add_segment(self.current, HEADER);
+            self.index.add_segment(self.current, HEADER as u64);
         }
         let rest = &self.building.bytes[self.written..];
         self.segments.write(self.current, rest, self.base + self.written as u64)?;
@@ -164,7 +164,7 @@ impl Journal {
 
     fn next_segment(&mut self) {
         self.current += 1;
-        self.base = HEADER;
+        self.base = HEADER as u64;
         self.index.add_segment(self.current, 0);
     }
 

@@ -114,8 +114,7 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
             }
             continue;
         };
-        let following =
-            ahead.as_ref().and_then(|next| first_number(secret.checksum(), next, HEADER as usize));
+        let following = ahead.as_ref().and_then(|next| first_number(secret.checksum(), next, HEADER));
         let acknowledged = following.or(mark.map(|mark| mark.next_record)).unwrap_or(0);
         reading.segment(secret.checksum(), *number, &bytes, acknowledged);
         if !right {
@@ -155,7 +154,7 @@ impl Reading {
         self.index.add_segment(number, bytes.len() as u64);
         // Records of the present frame that were not found yet.
         let mut awaited = 0_u64;
-        scan(checksum, bytes, HEADER as usize, hint, |found| match found {
+        scan(checksum, bytes, HEADER, hint, |found| match found {
             Found::Frame(frame) => {
                 self.missing += std::mem::take(&mut awaited);
                 let gap = self.expected.map_or(0, |expected| frame.first.saturating_sub(expected));
@@ -330,12 +329,12 @@ impl Reading {
 
 /// Whether a file is more than the beginning of a segment that was never finished.
 fn is_begun(bytes: &[u8]) -> bool {
-    bytes.len() >= HEADER as usize && bytes.iter().any(|byte| *byte != 0)
+    bytes.len() >= HEADER && bytes.iter().any(|byte| *byte != 0)
 }
 
 fn read_header(path: &Path) -> Option<Header> {
     let file = File::open(path).ok()?;
-    let mut bytes = [0; HEADER as usize];
+    let mut bytes = [0; HEADER];
     super::segment::read_at(&file, &mut bytes, 0).ok()?;
     Header::decode(&bytes)
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Version of the files' format.
 pub(super) const FORMAT: u32 = 1;
 /// Bytes before the first frame.
-pub(super) const HEADER: u64 = 64;
+pub(super) const HEADER: usize = 64;
 const MAGIC: &[u8; 8] = b"DRTRLOG\n";
 /// Where segments go that were damaged.
 pub(super) const DAMAGED: &str = "damaged";
@@ -42,7 +42,7 @@ impl Header {
         out.put_u64(self.secret.0[0]);
         out.put_u64(self.secret.0[1]);
         out.put_u32(Checksum(0).of(&out));
-        out.resize(HEADER as usize, 0);
+        out.resize(HEADER, 0);
         out
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn a_header_comes_back_unless_a_bit_is_flipped() {
         let header = Header { format: FORMAT, segment: 7, secret: Secret([1, 2]) };
         let bytes = header.encode();
-        assert_eq!(bytes.len() as u64, HEADER);
+        assert_eq!(bytes.len(), HEADER);
         assert_eq!(Header::decode(&bytes), Some(header));
         for bit in 0..36 * 8 {
             let mut damaged = bytes.clone();
