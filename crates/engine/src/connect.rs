@@ -191,6 +191,7 @@ impl Shard {
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
         let expiry = self.session_expiry(connect);
+        self.has_returned(&client);
         let mut stored = false;
         let mut existing = self.by_client.get(&client).copied();
         if let Some(slot) = existing {
@@ -206,18 +207,17 @@ impl Shard {
         let present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.create_session(client, expiry));
         let session = &mut self.out.sessions[slot as usize];
-        let changed = if present { session.expiry != expiry } else { expiry > 0 };
-        if changed {
-            stored = true;
-            session.kept = true;
-            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
-            self.out.persist.push(Change::Session { session: number, client, user, expiry });
-        }
-        // A kept session may have been made a moment ago: CONNACK says that it is there.
-        stored |= session.kept;
         session.expiry = expiry;
         session.user = user;
         session.link = id.slot;
+        session.kept |= expiry > 0;
+        if session.kept {
+            // One that goes on changes too: its expiry counts no longer, and after a crash it begins anew.
+            stored = true;
+            let change = session.told();
+            self.out.persist.push(change);
+        }
+        let session = &mut self.out.sessions[slot as usize];
         session.will = connect.will.as_ref().map(|will| Box::new(self::will(will)));
         if let Some(will) = &session.will {
             let will = KeptWill {
@@ -251,12 +251,7 @@ impl Shard {
     fn create_session(&mut self, client: Arc<str>, expiry: u32) -> u32 {
         let number = self.next_session;
         self.next_session += 1;
-        let slot = self.out.sessions.insert(Session::new(number, client.clone(), expiry));
-        let slot = u32::try_from(slot).unwrap_or(NONE);
-        self.by_client.insert(client, slot);
-        let counters = &mut self.out.counters;
-        counters.sessions_most = counters.sessions_most.max(self.out.sessions.len() as u64);
-        slot
+        self.add_session(Session::new(number, client, expiry))
     }
 
     fn set_up_link(&mut self, id: LinkId, connect: &Connect, session: u32) {

@@ -325,8 +325,10 @@ impl Shard {
                 return Err(violation("a session expiry interval in DISCONNECT after none in CONNECT"));
             }
             session.expiry = expiry.min(self.out.limits.session_expiry);
-            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
-            self.out.persist.push(Change::Session { session: number, client, user, expiry: session.expiry });
+            if session.kept {
+                let change = session.told();
+                self.out.persist.push(change);
+            }
         }
         self.close(now, slot, Ending::Client(packet.reason));
         Ok(())

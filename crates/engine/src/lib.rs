@@ -24,6 +24,8 @@ mod outbox;
 mod output;
 mod peer;
 mod queue;
+mod restore;
+mod returning;
 mod routing;
 mod session;
 mod shard;

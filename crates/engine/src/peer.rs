@@ -185,6 +185,11 @@ impl Peers {
         self.stamp
     }
 
+    /// Stamps given from now on are newer than this one.
+    pub(crate) fn restore_stamp(&mut self, stamp: u64) {
+        self.stamp = self.stamp.max(stamp);
+    }
+
     /// Whether any other shard is to get a publication.
     pub(crate) fn wants(&self, any: u64, stamp: Option<u64>) -> bool {
         (any | if stamp.is_some() { u64::MAX } else { 0 }) & self.others != 0

@@ -5,7 +5,7 @@ use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use darter_codec::record::{QueueRow, SessionNumber};
+use darter_codec::record::{Change, QueueRow, SessionNumber};
 use darter_codec::{Message, SubscriptionOptions};
 use darter_session::{IncomingIds, Window};
 
@@ -172,6 +172,16 @@ impl Session {
 
     pub(crate) fn subscription_count(&self) -> usize {
         self.filters.len() + self.shared.len()
+    }
+
+    /// What the store is told of it while its client is there.
+    pub(crate) fn told(&self) -> Change {
+        Change::Session {
+            session: self.number,
+            client: self.client.clone(),
+            user: self.user.clone(),
+            expiry: self.expiry,
+        }
     }
 
     /// True when the session outlives its connection, so that what it holds must be stored.

@@ -11,6 +11,7 @@ use crate::outbox::Outbox;
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
 use crate::queue::Load;
+use crate::returning::Returning;
 use crate::routing::Scratch;
 use crate::template::Templates;
 use crate::timers::Timers;
@@ -75,6 +76,15 @@ impl Place {
 /// 4. [`finish_turn`](Self::finish_turn).
 ///
 /// `now` is in milliseconds of any monotonic origin and never goes back.
+///
+/// # After a start
+///
+/// What the stores gave back goes in before anything else: [`restore_numbers`](Self::restore_numbers) and
+/// [`restore_retained`](Self::restore_retained) into every shard, [`restore_session`](Self::restore_session) and
+/// [`restore_will`](Self::restore_will) into the shard that [`owner`](Self::owner) names. With several shards the next
+/// step of a turn follows on each of them, again and again, until no shard has an [`Effect::Peer`] or a batch any more: each then knows
+/// what the others subscribe to. Then [`handle_timeout`](Self::handle_timeout) once on each, for deadlines that passed
+/// meanwhile, and the first connection may come.
 #[derive(Debug)]
 pub struct Shard {
     pub(crate) place: Place,
@@ -88,6 +98,7 @@ pub struct Shard {
     pub(crate) peers: Peers,
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
+    pub(crate) returning: Returning,
     /// When expired retained messages are looked for, and when old removals of them are forgotten.
     pub(crate) next_sweep: u64,
     pub(crate) next_forgetting: u64,
@@ -140,6 +151,7 @@ impl Shard {
             peers: Peers::new(place),
             wheel: Wheel::new(now),
             timers: Timers::default(),
+            returning: Returning::default(),
             next_sweep: 0,
             next_forgetting: 0,
             closing: Vec::new(),
@@ -271,6 +283,7 @@ impl Shard {
                 Release::Forward { message, any, persistent, stamp } => {
                     self.forward_held(&message, any, persistent, stamp);
                 }
+                Release::WillCleared { client, number } => self.clear_published_will(&client, number),
             }
         }
     }

@@ -94,7 +94,7 @@ impl Shard {
     }
 
     /// True when the session had no subscription to this filter before.
-    fn subscribe_filter(
+    pub(crate) fn subscribe_filter(
         &mut self,
         session: u32,
         filter: &str,

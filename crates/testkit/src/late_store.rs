@@ -1,5 +1,6 @@
 //! A store that answers when the test says so, as a disk does.
 
+use crate::disk::Disk;
 use darter_codec::PacketId;
 use darter_codec::record::{Change, QueueRow, SessionNumber};
 use darter_store::{Answer, MemoryStore, Store};
@@ -73,10 +74,11 @@ impl Kept {
 pub struct LateStore {
     inner: MemoryStore,
     commits: Commits,
-    waiting: VecDeque<(u64, Vec<Kept>)>,
+    waiting: VecDeque<(u64, Vec<Change>)>,
     loads: VecDeque<Answer>,
     ready: VecDeque<Answer>,
     kept: Vec<Kept>,
+    disk: Disk,
     submitted: u64,
 }
 
@@ -112,8 +114,11 @@ impl LateStore {
 
     /// Commits the oldest batch that waits. False when there is none.
     pub fn commit_one(&mut self) -> bool {
-        let Some((batch, kept)) = self.waiting.pop_front() else { return false };
-        self.kept.extend(kept);
+        let Some((batch, changes)) = self.waiting.pop_front() else { return false };
+        self.kept.extend(changes.iter().map(Kept::of));
+        for change in changes {
+            self.disk.apply(change);
+        }
         self.ready.push_back(Answer::Committed(batch));
         true
     }
@@ -124,6 +129,23 @@ impl LateStore {
         let any = answer.is_some();
         self.ready.extend(answer);
         any
+    }
+
+    /// What a crash leaves.
+    pub(crate) fn crash(self) -> Disk {
+        self.disk
+    }
+
+    /// Takes over what an earlier run has left of a session.
+    pub(crate) fn take_over(&mut self, session: SessionNumber, part: Disk) {
+        self.inner.submit(0, &mut part.refill(session));
+        assert!(matches!(self.inner.poll(), Some(Answer::Committed(_))), "memory answers at once");
+        self.disk.merge(part);
+    }
+
+    /// Takes over what an earlier run has left beside sessions.
+    pub(crate) fn take_over_rest(&mut self, rest: Disk) {
+        self.disk.merge(rest);
     }
 
     /// Everything that was committed, in order.
@@ -137,7 +159,7 @@ impl Store for LateStore {
     fn submit(&mut self, batch: u64, changes: &mut Vec<Change>) {
         assert!(batch > self.submitted, "batch {batch} was submitted after {}", self.submitted);
         self.submitted = batch;
-        self.waiting.push_back((batch, changes.iter().map(Kept::of).collect()));
+        self.waiting.push_back((batch, changes.clone()));
         self.inner.submit(batch, changes);
         assert!(matches!(self.inner.poll(), Some(Answer::Committed(_))), "memory answers at once");
         if self.commits == Commits::AtOnce {
