@@ -149,8 +149,9 @@ impl Shard {
             session_present: opened.present,
             keep_alive: connect.keep_alive,
         }));
-        if opened.stored {
-            let wait = self.out.this_batch();
+        if opened.stored
+            && let Some(wait) = self.out.session_kept()
+        {
             self.out.hold(wait, Release::Open { link: id, connack: bytes });
         } else {
             self.finish_open(now, id, &bytes);

@@ -114,6 +114,7 @@ impl<'a> Iterator for Iter<'a> {
             expires_at: (expires_at != NEVER).then_some(expires_at),
             publisher: NONE,
             wait: None,
+            durability: None,
             body: body.cloned(),
             message: None,
         };
@@ -142,6 +143,7 @@ mod tests {
                 expires_at,
                 publisher: 3,
                 wait: None,
+                durability: None,
                 body: None,
                 message: None,
             };

@@ -143,6 +143,7 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            durability: None,
             body,
             message: None,
         };
@@ -186,8 +187,8 @@ impl Shard {
         let session = &mut self.out.sessions[routed.publisher as usize];
         if session.incoming.contains(packet_id) {
             // The first PUBREC may not have left: what it promises must be stored before this one says it.
-            let durable = session.is_durable();
-            let wait = durable.then(|| {
+            let waits = session.is_durable() && self.out.limits.are_ever_durable();
+            let wait = waits.then(|| {
                 let mut wait = self.out.this_batch();
                 self.peers.barrier(&mut wait);
                 wait
@@ -202,7 +203,7 @@ impl Shard {
         if durable {
             let number = session.number;
             self.out.persist.push(Change::Incoming { session: number, packet_id });
-            routed.wait = Some(self.out.this_batch());
+            routed.wait = self.out.session_kept();
         }
         let receipt = self.route(now, routed);
         self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait.or(routed.wait));
@@ -261,8 +262,10 @@ impl Shard {
             Ok(&UNSTORED) => (ReasonCode::Success, None),
             Ok(&sequence) => {
                 let state = RowState::Released(ack.packet_id);
+                let durable = session.is_durable();
                 self.out.persist.push(Change::Moved { session: session.number, sequence, state });
-                (ReasonCode::Success, Some(self.out.this_batch()))
+                let wait = if durable { self.out.session_kept() } else { None };
+                (ReasonCode::Success, wait)
             }
             Err(_) => (ReasonCode::PacketIdentifierNotFound, None),
         };
@@ -277,11 +280,11 @@ impl Shard {
         link.carried = link.carried.min(session.incoming.len());
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         let durable = session.is_durable().then_some(session.number);
-        let wait = durable.map(|session| {
+        let wait = durable.and_then(|session| {
             if known {
                 self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
             }
-            self.out.this_batch()
+            self.out.session_kept()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);
     }

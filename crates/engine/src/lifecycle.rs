@@ -10,7 +10,7 @@ use crate::shard::Shard;
 use crate::timers::Timer;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use darter_codec::record::{Change, Left, SessionNumber};
+use darter_codec::record::{Change, Durability, Left, SessionNumber};
 use darter_codec::{Message, ReasonCode};
 
 /// Milliseconds between two looks for expired retained messages, and how many are looked at.
@@ -151,8 +151,13 @@ impl Shard {
         let mut expired = Vec::new();
         self.retained.remove_expired(now, SWEEP_LOOKS, &mut expired);
         // Every shard has a copy; one of them tells the store.
-        for (message, stamp) in expired.into_iter().filter(|_| self.place.index == 0) {
-            self.out.persist.push(Change::RetainedCleared { topic: message.topic().into(), stamp });
+        for (message, stamp) in expired {
+            let topic = message.topic();
+            let stored =
+                self.outdated.remove(topic) || self.out.limits.durability_of(topic) != Durability::Memory;
+            if stored && self.place.index == 0 {
+                self.out.persist.push(Change::RetainedCleared { topic: topic.into(), stamp });
+            }
         }
         if now >= self.next_forgetting {
             self.next_forgetting = now + FORGETTING_INTERVAL;

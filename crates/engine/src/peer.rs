@@ -130,6 +130,8 @@ pub(crate) struct Peers {
     /// Changes of interest that are numbered and not yet on their way.
     changes: Interests,
     answers: VecDeque<Answer>,
+    /// There are answers that wait for no batch.
+    unasked: bool,
     unsent: bool,
 }
 
@@ -175,6 +177,7 @@ impl Peers {
             stamp: 0,
             changes: Interests::default(),
             answers: VecDeque::new(),
+            unasked: false,
             unsent: false,
         }
     }
@@ -327,6 +330,7 @@ impl Peers {
             last.numbers.raise(numbers);
             return;
         }
+        self.unasked |= wait.batch == 0;
         self.answers.push_back(Answer { shard, wait, numbers });
     }
 
@@ -392,9 +396,10 @@ impl Shard {
         match item {
             PeerItem::Routed { batch } => self.handle_routed(now, from, &batch),
             PeerItem::Direct { to, message, number } => {
+                let promised = self.out.promised;
                 self.handle_direct(now, &to, &message);
                 if number > 0 {
-                    let wait = self.out.this_batch();
+                    let wait = self.promised_since(promised);
                     self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
@@ -402,16 +407,17 @@ impl Shard {
                 for (filter, any, persistent) in changes.iter() {
                     self.tree.set_remote(filter, from, any, persistent);
                 }
-                let wait = self.out.this_batch();
+                // Nothing in it asks for everything that was sent before.
+                let wait = if changes.is_empty() { self.out.this_batch() } else { Wait::order() };
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.add_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Leave { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.remove_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
@@ -424,6 +430,14 @@ impl Shard {
                 self.release_held(now);
             }
         }
+        if core::mem::take(&mut self.peers.unasked) {
+            self.send_answers();
+        }
+    }
+
+    /// For this turn's batch, if anything was put into it that acknowledgements wait for.
+    fn promised_since(&mut self, before: u64) -> Wait {
+        if self.out.promised > before { self.out.this_batch() } else { Wait::order() }
     }
 
     /// What this shard wants of a filter from the others; nothing when there are none.
@@ -450,9 +464,10 @@ impl Shard {
                 self.peers.stamp = self.peers.stamp.max(note.stamp);
                 self.set_retained(&mut routed, note.stamp, false);
             }
+            let promised = self.out.promised;
             let mut wait = self.route_local(now, &mut routed);
             if note.number > 0 {
-                wait.join(self.out.this_batch());
+                wait.join(self.promised_since(promised));
                 self.peers.answer(from, wait, Numbers { routed: note.number, ..Numbers::default() });
             }
         }

@@ -8,7 +8,7 @@ use crate::session::{Scan, Session};
 use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use darter_codec::record::{Change, Durability, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, PacketId, QoS};
 use darter_session::Phase;
 
@@ -182,7 +182,10 @@ impl Shard {
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         self.count_sent(slot);
         self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
-        let wait = (durable && exactly_once).then(|| self.out.this_batch());
+        let awaited = durable
+            && exactly_once
+            && self.out.limits.durability_of(row.message.topic()) == Durability::Always;
+        let wait = awaited.then(|| self.out.this_batch());
         self.out.send_row(now, slot, row, packet_id, false, wait);
     }
 

@@ -7,7 +7,9 @@ use crate::shard::Shard;
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use darter_codec::Message;
-use darter_codec::record::{Change, KeptSession, KeptSubscription, KeptWill, Left, SessionNumber};
+use darter_codec::record::{
+    Change, Durability, KeptSession, KeptSubscription, KeptWill, Left, SessionNumber,
+};
 use darter_codec::topic::SharedFilter;
 use darter_session::Phase;
 
@@ -26,6 +28,9 @@ impl Shard {
     /// A retained message that was kept. Every shard gets all of them.
     pub fn restore_retained(&mut self, message: Message, stamp: u64) {
         self.peers.restore_stamp(stamp);
+        if self.out.limits.durability_of(message.topic()) == Durability::Memory {
+            self.outdated.insert(message.topic().into());
+        }
         self.retained.set(message, stamp);
     }
 

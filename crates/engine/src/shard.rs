@@ -17,6 +17,7 @@ use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
 use crate::wheel::Wheel;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,7 +29,7 @@ use core::hash::SipHasher;
 use darter_codec::frame::{self, Scan};
 use darter_codec::record::{Change, SessionNumber};
 use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 
 /// Which shard of how many, and the secrets that all of them share.
@@ -94,6 +95,8 @@ pub struct Shard {
     pub(crate) matches: Matches,
     pub(crate) scratch: Scratch,
     pub(crate) retained: RetainedTree,
+    /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
+    pub(crate) outdated: HashSet<Box<str>>,
     pub(crate) groups: Groups,
     pub(crate) peers: Peers,
     pub(crate) wheel: Wheel,
@@ -132,6 +135,7 @@ impl Shard {
                 spares: Spares::default(),
                 waiting_bytes: 0,
                 persist: Vec::new(),
+                promised: 0,
                 batch: 1,
                 batch_wanted: false,
                 held: VecDeque::new(),
@@ -147,6 +151,7 @@ impl Shard {
             matches: Matches::default(),
             scratch: Scratch::default(),
             retained: RetainedTree::new(seed),
+            outdated: HashSet::default(),
             groups: Groups::default(),
             peers: Peers::new(place),
             wheel: Wheel::new(now),
@@ -265,9 +270,7 @@ impl Shard {
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {
-        if self.peers.has_answers() {
-            self.peers.send_answers(self.committed);
-        }
+        self.send_answers();
         while let Some(held) = self.out.held.front() {
             if held.wait.batch > self.committed || !self.peers.reached(&held.wait) {
                 break;
@@ -285,6 +288,13 @@ impl Shard {
                 }
                 Release::WillCleared { client, number } => self.clear_published_will(&client, number),
             }
+        }
+    }
+
+    /// Sends other shards the answers that wait for nothing any more.
+    pub(crate) fn send_answers(&mut self) {
+        if self.peers.has_answers() {
+            self.peers.send_answers(self.committed);
         }
     }
 

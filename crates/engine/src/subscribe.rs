@@ -27,8 +27,8 @@ impl Shard {
             reasons.push(reason);
         }
         let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
-        if durable {
-            wait.join(self.out.this_batch());
+        if durable && let Some(kept) = self.out.session_kept() {
+            wait.join(kept);
         }
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
@@ -120,8 +120,9 @@ impl Shard {
         for filter in &packet.filters {
             reasons.push(self.unsubscribe(session, filter, &mut wait));
         }
-        if self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable()) {
-            wait.join(self.out.this_batch());
+        let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
+        if durable && let Some(kept) = self.out.session_kept() {
+            wait.join(kept);
         }
         let reply = UnsubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);

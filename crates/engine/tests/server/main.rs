@@ -63,6 +63,7 @@ mod aliases;
 mod commits;
 mod connecting;
 mod delivery;
+mod durability;
 mod expiry;
 mod group_schedules;
 mod keep_alive;

@@ -3,6 +3,7 @@
 use super::Pair;
 use crate::disk::Disk;
 use darter_codec::record::Kept;
+use darter_engine::Limits;
 
 impl Pair {
     /// The server crashes: whatever was not committed is gone, and every connection breaks. It starts again with `shards`
@@ -25,6 +26,11 @@ impl Pair {
         self.door = 0;
         self.build_nodes();
         self.restore(disk);
+    }
+
+    /// Changes the server's limits from its next start on.
+    pub fn limit_at_restart(&mut self, limits: impl FnOnce(&mut Limits)) {
+        limits(&mut self.setup.limits);
     }
 
     /// The server's clock now.
