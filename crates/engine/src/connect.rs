@@ -36,7 +36,7 @@ pub enum Verdict {
 struct Opened {
     session: u32,
     present: bool,
-    /// Something was stored that the CONNACK promises.
+    /// Something was stored that the CONNACK promises, be it by an earlier connection a moment ago.
     stored: bool,
     assigned: bool,
 }
@@ -119,6 +119,10 @@ impl Shard {
             Verdict::Refuse(reason) => {
                 self.refuse(now, id, Some(connect), reason, "the authenticator refused it");
             }
+            Verdict::Accept { .. } if self.full && self.makes_kept_session(connect) => {
+                let what = "there is no room to store another session";
+                self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
+            }
             Verdict::Accept { user } => {
                 self.open(now, id, connect, user);
                 self.out.effects.push_back(Effect::Resume { link: id });
@@ -150,7 +154,7 @@ impl Shard {
             keep_alive: connect.keep_alive,
         }));
         if opened.stored
-            && let Some(wait) = self.out.session_kept()
+            && let Some(wait) = self.session_kept(opened.session)
         {
             self.out.hold(wait, Release::Open { link: id, connack: bytes });
         } else {
@@ -193,7 +197,7 @@ impl Shard {
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
         let expiry = self.session_expiry(connect);
         self.has_returned(&client);
-        let mut stored = false;
+        let mut ended = false;
         let mut existing = self.by_client.get(&client).copied();
         if let Some(slot) = existing {
             self.take_over(now, slot, connect.clean_start);
@@ -202,23 +206,26 @@ impl Shard {
         if connect.clean_start
             && let Some(slot) = existing.take()
         {
-            stored |= self.out.sessions[slot as usize].is_durable();
+            ended = self.out.sessions[slot as usize].is_durable();
             self.end_session(now, slot, false);
         }
         let present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.create_session(client, expiry));
         let session = &mut self.out.sessions[slot as usize];
+        if ended || !present || session.expiry != expiry || !self.full {
+            session.told_in = self.out.batch;
+        }
         session.expiry = expiry;
         session.user = user;
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {
             // One that goes on changes too: its expiry counts no longer, and after a crash it begins anew.
-            stored = true;
             let change = session.told();
             self.out.persist.push(change);
         }
         let session = &mut self.out.sessions[slot as usize];
+        let stored = ended || session.kept;
         session.will = connect.will.as_ref().map(|will| Box::new(self::will(will)));
         if let Some(will) = &session.will {
             let will = KeptWill {
@@ -317,7 +324,7 @@ impl Shard {
         }
     }
 
-    fn session_expiry(&self, connect: &Connect) -> u32 {
+    pub(crate) fn session_expiry(&self, connect: &Connect) -> u32 {
         let most = self.out.limits.session_expiry;
         match (connect.version, connect.clean_start) {
             (Version::V5, _) => connect.properties.session_expiry_interval().unwrap_or(0).min(most),

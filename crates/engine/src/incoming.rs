@@ -143,6 +143,7 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            unretained: false,
             durability: None,
             body,
             message: None,
@@ -153,12 +154,17 @@ impl Shard {
         }
         let Some(packet_id) = view.packet_id else {
             if !refused {
+                self.leave_unretained(None, &mut routed);
                 self.route(now, &mut routed);
             }
             return Ok(());
         };
         if view.qos == QoS::AtLeastOnce {
             self.check_receive_maximum(slot)?;
+            if !refused && self.has_no_room_for(&mut routed) {
+                self.refuse_for_room(slot, PUBACK, packet_id, &routed);
+                return Ok(());
+            }
             let (reason, wait) = if refused {
                 (ReasonCode::NotAuthorized, None)
             } else {
@@ -197,6 +203,10 @@ impl Shard {
             return Ok(());
         }
         self.check_receive_maximum(slot)?;
+        if self.has_no_room_for(routed) {
+            self.refuse_for_room(slot, PUBREC, packet_id, routed);
+            return Ok(());
+        }
         let session = &mut self.out.sessions[routed.publisher as usize];
         session.incoming.insert(packet_id);
         let durable = session.is_durable();
@@ -226,7 +236,14 @@ impl Shard {
     }
 
     /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP once its wait is over.
-    fn acknowledge(&mut self, slot: u32, first: u8, id: PacketId, reason: ReasonCode, wait: Option<Wait>) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        slot: u32,
+        first: u8,
+        id: PacketId,
+        reason: ReasonCode,
+        wait: Option<Wait>,
+    ) {
         let link = &mut self.out.links[slot as usize];
         let [high, low] = id.get().to_be_bytes();
         if first == PUBACK && (wait.is_some() || link.held > 0) {

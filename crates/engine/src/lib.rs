@@ -13,6 +13,7 @@ mod counters;
 mod effect;
 mod event;
 mod forward;
+mod full;
 mod groups;
 mod held;
 mod incoming;

@@ -5,6 +5,7 @@ use crate::event::{DropReason, Ending, Event};
 use crate::held::{Release, Wait};
 use crate::link::{LinkState, NONE};
 use crate::outbox::{Outbox, Routed};
+use crate::routing::Receipt;
 use crate::session::Will;
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -97,9 +98,15 @@ impl Shard {
         let Some(will) = session.will.take() else { return false };
         let (client, number) = (session.client.clone(), session.number);
         let Will { message, expiry, .. } = *will;
-        let message = expiring(message, expiry, now);
-        let receipt = self.route(now, &mut Routed::from_message(&message));
+        let receipt = self.route_will(now, &client, &expiring(message, expiry, now));
         self.forget_will(&client, number, receipt.wait)
+    }
+
+    /// Routes a client's will.
+    pub(crate) fn route_will(&mut self, now: u64, client: &Arc<str>, will: &Message) -> Receipt {
+        let mut routed = Routed::from_message(will);
+        self.leave_unretained(Some(client), &mut routed);
+        self.route(now, &mut routed)
     }
 
     /// A will was published: the store forgets it in the batch that keeps what came of it, or once other shards have
@@ -128,7 +135,9 @@ impl Shard {
 
     /// Publishes a message of the server itself.
     pub fn publish_message(&mut self, now: u64, message: &Message) {
-        self.route(now, &mut Routed::from_message(message));
+        let mut routed = Routed::from_message(message);
+        self.leave_unretained(None, &mut routed);
+        self.route(now, &mut routed);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called next.

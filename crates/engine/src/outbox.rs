@@ -63,6 +63,8 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
+    /// It is not retained although its flag says so: the store has no room.
+    pub(crate) unretained: bool,
     /// How safe it is to be kept, once that was asked.
     pub(crate) durability: Option<Durability>,
     /// The payload as shared bytes, made when the first receiver needs it.
@@ -83,6 +85,7 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
+            unretained: false,
             durability: None,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
             message: Some(message.clone()),

@@ -4,7 +4,7 @@ use crate::effect::Effect;
 use crate::forward::{Frames, Note};
 use crate::groups::Member;
 use crate::held::{Lane, Wait};
-use crate::interest::Interests;
+use crate::interest::{Interest, Interests};
 use crate::link::NONE;
 use crate::outbox::Routed;
 use crate::shard::{Place, Shard};
@@ -272,7 +272,7 @@ impl Peers {
     }
 
     /// Tells the other shards what they must send here; `wait` then waits until they know.
-    fn announce(&mut self, filter: &str, interest: (bool, bool), wait: &mut Wait) {
+    fn announce(&mut self, filter: &str, interest: Interest, wait: &mut Wait) {
         self.number += 1;
         self.announced = self.number;
         wait.add_routed(self.number, self.others);
@@ -404,8 +404,9 @@ impl Shard {
                 }
             }
             PeerItem::Interest { changes, number } => {
-                for (filter, any, persistent) in changes.iter() {
+                for (filter, Interest { any, persistent, kept }) in changes.iter() {
                     self.tree.set_remote(filter, from, any, persistent);
+                    self.tree.set_remote_kept(filter, from, kept);
                 }
                 // Nothing in it asks for everything that was sent before.
                 let wait = if changes.is_empty() { self.out.this_batch() } else { Wait::order() };
@@ -441,15 +442,17 @@ impl Shard {
     }
 
     /// What this shard wants of a filter from the others; nothing when there are none.
-    pub(crate) fn interest(&self, filter: &str) -> (bool, bool) {
+    pub(crate) fn interest(&self, filter: &str) -> Interest {
         if self.peers.others == 0 {
-            return (false, false);
+            return Interest::default();
         }
-        self.tree.find(filter).map_or((false, false), |id| self.tree.interest(id))
+        let Some(id) = self.tree.find(filter) else { return Interest::default() };
+        let (any, persistent) = self.tree.interest(id);
+        Interest { any, persistent, kept: persistent && self.is_kept_for_somebody(id) }
     }
 
     /// Tells the others when what this shard wants of a filter is not what it was before a change.
-    pub(crate) fn interest_changed(&mut self, filter: &str, before: (bool, bool), wait: &mut Wait) {
+    pub(crate) fn interest_changed(&mut self, filter: &str, before: Interest, wait: &mut Wait) {
         let after = self.interest(filter);
         if after == before {
             self.peers.wait_for_announced(wait);

@@ -146,12 +146,14 @@ impl Shard {
         let waits = self.out.sessions[slot as usize].window.get(packet_id);
         let Some((phase, _)) = waits.filter(|(_, tag)| **tag == sequence) else { return };
         self.count_sent(slot);
+        // While the store is full, CONNACK has not waited until this state is stored.
+        let wait = (self.full && phase != Phase::Puback).then(|| self.out.this_batch());
         if phase == Phase::Pubcomp {
             let link = self.out.sessions[slot as usize].link;
             let [high, low] = packet_id.get().to_be_bytes();
-            self.out.reply(link, &[0x62, 2, high, low], None);
+            self.out.reply(link, &[0x62, 2, high, low], wait);
         } else {
-            self.out.send_row(now, slot, row, packet_id, true, None);
+            self.out.send_row(now, slot, row, packet_id, true, wait);
         }
     }
 

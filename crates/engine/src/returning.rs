@@ -1,7 +1,6 @@
 //! Wills of clients that were connected when the server crashed: they wait for their clients to come back.
 
 use crate::lifecycle::expiring;
-use crate::outbox::Routed;
 use crate::shard::Shard;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -86,7 +85,7 @@ impl Shard {
     pub(crate) fn give_up_waiting(&mut self, now: u64) {
         while let Some(Waiting { number, will, .. }) = self.returning.due(now) {
             let message = expiring(will.message, will.expiry, now);
-            let receipt = self.route(now, &mut Routed::from_message(&message));
+            let receipt = self.route_will(now, &will.client, &message);
             self.forget_will(&will.client, number, receipt.wait);
         }
     }

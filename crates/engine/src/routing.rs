@@ -43,7 +43,7 @@ impl Shard {
     /// Routes a message that a local client, the server or a will publishes: retained first, then everybody.
     pub(crate) fn route(&mut self, now: u64, routed: &mut Routed<'_>) -> Receipt {
         let promised = self.out.promised;
-        let stamp = routed.retain.then(|| self.peers.next_stamp());
+        let stamp = (routed.retain && !routed.unretained).then(|| self.peers.next_stamp());
         if let Some(stamp) = stamp {
             self.set_retained(routed, stamp, true);
         }

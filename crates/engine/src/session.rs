@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) expiry: u32,
     /// The store knows of it, even if its expiry has become 0 since.
     pub(crate) kept: bool,
+    /// The last batch with something of the session that was acknowledged to its client, or will be.
+    pub(crate) told_in: u64,
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
@@ -157,6 +159,7 @@ impl Session {
             user: None,
             expiry,
             kept: false,
+            told_in: 0,
             window: Window::default(),
             incoming: IncomingIds::default(),
             queue: Queue::default(),

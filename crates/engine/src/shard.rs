@@ -113,7 +113,7 @@ pub struct Shard {
     pub(crate) serial: u32,
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
-    committed: u64,
+    pub(crate) committed: u64,
     /// The store has no room.
     pub(crate) full: bool,
     pub(crate) topic_scratch: String,

@@ -131,6 +131,11 @@ impl LateStore {
         any
     }
 
+    /// There is no room any more, or again. What is committed meanwhile is up to the test.
+    pub fn set_full(&mut self, full: bool) {
+        self.ready.push_back(Answer::Full(full));
+    }
+
     /// What a crash leaves.
     pub(crate) fn crash(self) -> Disk {
         self.disk

@@ -65,6 +65,7 @@ mod connecting;
 mod delivery;
 mod durability;
 mod expiry;
+mod full;
 mod group_schedules;
 mod keep_alive;
 mod limits;

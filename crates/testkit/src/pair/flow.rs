@@ -108,6 +108,15 @@ impl Pair {
         }
     }
 
+    /// No store has room any more, or all have again.
+    pub fn set_full(&mut self, full: bool) {
+        for node in &mut self.nodes {
+            node.store.set_full(full);
+            node.touched = true;
+        }
+        self.run();
+    }
+
     /// Batches that wait for their commit at a shard.
     #[must_use]
     pub fn uncommitted(&self, shard: usize) -> usize {
