@@ -2,8 +2,10 @@
 
 use darter_codec::{ReasonCode, Version};
 use darter_engine::{Drop, DropReason, Ending, Event};
+use darter_store::Report;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
 pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
@@ -135,6 +137,58 @@ impl AcceptFailed<'_> {
         tracing::error!(
             error = %self.error,
             "a new connection cannot be accepted; if files have run out, raise the limit (ulimit -n) before starting"
+        );
+    }
+}
+
+/// The store has no room, or has room again.
+pub(crate) struct StoreFull<'a> {
+    pub(crate) full: bool,
+    pub(crate) report: &'a Report,
+}
+
+impl StoreFull<'_> {
+    pub(crate) fn emit(&self) {
+        let folder = self.report.folder.as_deref().unwrap_or(Path::new("?")).display();
+        if self.full {
+            tracing::error!(
+                %folder,
+                error = self.report.trouble.as_deref().unwrap_or("?"),
+                "the disk cannot be written: messages that would have to be stored are refused, QoS 0 goes on; \
+                 free some space, nothing else has to be done"
+            );
+        } else {
+            tracing::warn!(%folder, "the disk can be written again: messages are stored as before");
+        }
+    }
+}
+
+/// Damage in the data folder has cost something.
+pub(crate) struct Lost<'a> {
+    report: &'a Report,
+}
+
+impl<'a> Lost<'a> {
+    /// Tells of it if there was any.
+    pub(crate) fn emit_if_any(report: &'a Report) {
+        if !report.lost.is_nothing() {
+            Self { report }.emit();
+        }
+    }
+
+    fn emit(&self) {
+        let darter_store::Lost { sessions, subscriptions, retained, queued, other, at_least } =
+            self.report.lost;
+        let folder = self.report.folder.as_deref().unwrap_or(Path::new("?")).display();
+        tracing::error!(
+            %folder,
+            sessions,
+            subscriptions,
+            retained_messages = retained,
+            queued_messages = queued,
+            others = other,
+            "files were damaged or missing: this was lost{}; everything else is there, and damaged files are set aside",
+            if at_least { ", at least" } else { "" }
         );
     }
 }

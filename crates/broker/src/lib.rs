@@ -19,6 +19,7 @@ mod failure;
 mod inbox;
 mod large;
 mod options;
+mod restoring;
 mod status;
 
 pub use broker::{Broker, StartError};

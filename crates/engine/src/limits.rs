@@ -1,5 +1,10 @@
 //! What one server allows its clients.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+use darter_codec::record::Durability;
+use darter_codec::topic;
+
 /// Limits of the server, the same for every connection of a shard.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -31,6 +36,27 @@ pub struct Limits {
     pub topic_levels: usize,
     /// Most subscriptions of one session.
     pub subscriptions: usize,
+    /// How safe a message is when its publisher gets the acknowledgement, and what sessions themselves are acknowledged with.
+    pub durability: Durability,
+    /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
+    pub durability_for: Vec<(String, Durability)>,
+}
+
+impl Limits {
+    /// How safe a message on this topic is when its publisher gets the acknowledgement.
+    #[must_use]
+    pub fn durability_of(&self, topic: &str) -> Durability {
+        let mut filters = self.durability_for.iter();
+        filters
+            .find(|(filter, _)| topic::matches(filter, topic))
+            .map_or(self.durability, |(_, durability)| *durability)
+    }
+
+    /// True when any acknowledgement of a message waits for the disk.
+    pub(crate) fn are_ever_durable(&self) -> bool {
+        let mut all = self.durability_for.iter().map(|(_, durability)| *durability);
+        self.durability == Durability::Always || all.any(|one| one == Durability::Always)
+    }
 }
 
 impl Default for Limits {
@@ -50,6 +76,8 @@ impl Default for Limits {
             outputs_bytes: 256 * 1024 * 1024,
             topic_levels: 128,
             subscriptions: 200_000,
+            durability: Durability::Always,
+            durability_for: Vec::new(),
         }
     }
 }

@@ -171,15 +171,15 @@ mod tests {
     fn a_queue_that_has_shrunk_gives_its_memory_back() {
         let mut queue = Queue::default();
         for sequence in 0..10_000 {
- queue.put(sequence, ());
-}
+            queue.put(sequence, ());
+        }
         for sequence in 0..9_900 {
- queue.remove(sequence);
-}
+            queue.remove(sequence);
+        }
         assert!(queue.rows.capacity() < 1_000, "{} for {} rows", queue.rows.capacity(), queue.rows.len());
         for sequence in 9_900..10_000 {
- queue.remove(sequence);
-}
+            queue.remove(sequence);
+        }
         assert!(queue.is_empty());
     }
 
@@ -188,11 +188,11 @@ mod tests {
         let mut queue = Queue::default();
         for start in (0..100_000).step_by(1_000) {
             for sequence in start..start + 1_000 {
- queue.put(sequence, ());
-}
+                queue.put(sequence, ());
+            }
             for sequence in start + 1..start + 1_000 {
- queue.remove(sequence);
-}
+                queue.remove(sequence);
+            }
         }
         assert!(queue.rows.capacity() < 2_500, "{}", queue.rows.capacity());
         assert_eq!(queue.page(0, usize::MAX).0.len(), 100);
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn rows_set_aside_join_the_others_again() {
         let mut queue = Queue::default();
-        (1_000..1_100).chainfor sequence in 0..1_000 {
- queue.put(sequence, sequence);
-}
+        for sequence in (1_000..1_100).chain(0..1_000) {
+            queue.put(sequence, sequence);
+        }
         assert_eq!(queue.set_aside.len(), 1_000);
         queue.join();
         assert!(queue.set_aside.is_empty());
