@@ -4,7 +4,6 @@ use super::file_name::{FileName, What};
 use super::index::{IndexPlace, Tally};
 use super::minute::OpenMinute;
 use super::options::HistoryOptions;
-use super::record::Checkpoint;
 use super::scan::SeriesMap;
 use super::topics::Topics;
 use super::walk::{Candidate, SeriesPlace};
@@ -30,9 +29,11 @@ pub(super) struct FileState {
     /// Its length; what is behind it is not written for good.
     pub(super) bytes: u32,
     pub(super) tally: Tally,
-    /// The newest one in a file of roll-ups.
-    pub(super) checkpoint: Checkpoint,
+    /// The newest checkpoint in a file of roll-ups, 0 if there is none.
+    pub(super) checkpoint_at: u32,
     pub(super) known: Known,
+    /// It could not be written once in this run: nothing more is put into it.
+    pub(super) failed: bool,
     /// Its damage has been counted.
     pub(super) damaged: bool,
 }
@@ -52,8 +53,9 @@ impl FileState {
         Self {
             bytes,
             tally: Tally::default(),
-            checkpoint: Checkpoint::default(),
+            checkpoint_at: 0,
             known: Known::Series(SeriesMap::new()),
+            failed: false,
             damaged: false,
         }
     }
@@ -106,11 +108,12 @@ impl Catalogue {
         self.files.iter().filter(wanted).filter_map(candidate).collect()
     }
 
-    /// The file of the bucket around `time` that has room, if there is one.
+    /// The closed file of the bucket around `time` that has room, if there is one.
     pub(super) fn with_room(&self, what: What, time: u64, len: u64, part_bytes: u64) -> Option<FileName> {
         let start = time - time % len;
         let fits = |(name, state): &(&FileName, &FileState)| {
-            name.what == what && name.start == start && name.len == len && u64::from(state.bytes) < part_bytes
+            let same = name.what == what && name.start == start && name.len == len;
+            same && !state.is_written() && !state.failed && u64::from(state.bytes) < part_bytes
         };
         self.files.iter().filter(fits).map(|(name, _)| *name).max_by_key(|name| name.number)
     }

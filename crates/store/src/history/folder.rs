@@ -30,6 +30,8 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     points: Option<Segment>,
     rollups: Option<Segment>,
+    /// Files that could not be closed yet.
+    unfinished: Vec<Segment>,
     /// Points in the buffer, all of one minute; they are rolled up when they are written.
     pending: Vec<(Arc<str>, u64, Bytes)>,
     /// Up to here points are in roll-ups or in the open minute.
@@ -40,8 +42,17 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
-        let (points, rollups, pending) = (None, None, Vec::new());
-        Self { shared, path, points, rollups, pending, rolled: Checkpoint::default(), retry_at: None }
+        let (points, rollups, unfinished, pending) = (None, None, Vec::new(), Vec::new());
+        Self {
+            shared,
+            path,
+            points,
+            rollups,
+            unfinished,
+            pending,
+            rolled: Checkpoint::default(),
+            retry_at: None,
+        }
     }
 
     /// Keeps a point, or counts why not.
@@ -95,9 +106,10 @@ impl Folder {
     /// Ends everything in order: the next start reads indexes only.
     pub(super) fn finish(&mut self) {
         self.flush();
-        if let Err(error) = self.close_points().and_then(|()| self.close(What::Rollups)) {
+        if let Err(error) = self.close_points() {
             self.fail(&error);
         }
+        self.close(What::Rollups);
     }
 
     fn try_keep(&mut self, time: u64, message: &Message) -> io::Result<()> {
@@ -179,7 +191,7 @@ impl Folder {
             let left_out = catalogue.minute.add(topics, &topic, time, &payload, most);
             count(&self.shared.counters.too_many_series, left_out);
         }
-        self.rolled = Checkpoint { file: segment.name.number, len: segment.written() };
+        self.rolled = segment.checkpoint();
         catalogue.trouble = None;
         self.retry_at = None;
         Ok(())
@@ -195,7 +207,7 @@ impl Folder {
             catalogue.minute.start
         };
         if !self.rollups.as_ref().is_some_and(|segment| self.takes(segment, start)) {
-            self.close(What::Rollups)?;
+            self.close(What::Rollups);
             self.rollups = Some(self.open(What::Rollups, start)?);
         }
         let Some(segment) = &mut self.rollups else { return Ok(()) };
@@ -211,7 +223,9 @@ impl Folder {
                 }
                 segment.append(state, Kind::Rollup, name, start, &[&record::rollup(numbers)]);
             }
-            segment.append_checkpoint(state, self.rolled);
+            let unfinished = self.unfinished.iter().filter(|segment| segment.name.what == What::Points);
+            let all = unfinished.map(Segment::checkpoint).chain([self.rolled]);
+            segment.append_checkpoints(state, all);
         }
         let written = segment.write();
         let mut catalogue = self.shared.catalogue();
@@ -236,7 +250,8 @@ impl Folder {
         self.flush_points()?;
         self.close_minute()?;
         self.sync_rollups()?;
-        self.close(What::Points)
+        self.close(What::Points);
+        Ok(())
     }
 
     /// Asks the disk to keep the roll-ups that were written.
@@ -244,13 +259,33 @@ impl Folder {
         self.rollups.as_mut().map_or(Ok(()), Segment::sync)
     }
 
-    fn close(&mut self, what: What) -> io::Result<()> {
-        if let Some(mut segment) = self.slot(what).take()
-            && let Err(error) = self.end(&mut segment)
-        {
-            *self.slot(what) = Some(segment);
-            return Err(error);
+    /// Closes a file, or sets it aside until that can be done.
+    fn close(&mut self, what: What) {
+        if let Some(segment) = self.slot(what).take() {
+            self.unfinished.push(segment);
         }
+        self.finish_files();
+    }
+
+    /// Closes the files that were set aside.
+    fn finish_files(&mut self) {
+        for mut segment in std::mem::take(&mut self.unfinished) {
+            let count = self.shared.catalogue().files.get(&segment.name).map(|state| state.tally.count);
+            let ended = match count {
+                Some(0) => self.remove_empty(&segment),
+                Some(_) => self.end(&mut segment),
+                None => Ok(()),
+            };
+            if ended.is_err() {
+                self.unfinished.push(segment);
+            }
+        }
+    }
+
+    /// Nothing could be written into it.
+    fn remove_empty(&self, segment: &Segment) -> io::Result<()> {
+        fs::remove_file(&segment.path)?;
+        self.shared.catalogue().files.remove(&segment.name);
         Ok(())
     }
 
@@ -312,8 +347,8 @@ impl Folder {
 
     fn takes(&self, segment: &Segment, time: u64) -> bool {
         let late = segment.name.start.saturating_sub(LATE_MS);
-        (late..segment.name.end()).contains(&time)
-            && u64::from(segment.end()) < self.shared.options.part_bytes
+        let fits = (late..segment.name.end()).contains(&time);
+        fits && !segment.has_failed() && u64::from(segment.end()) < self.shared.options.part_bytes
     }
 
     fn drop_doomed(&self) {

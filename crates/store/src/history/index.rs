@@ -1,13 +1,13 @@
 //! The index at the end of a file that was closed: found again without reading the points.
 
 use super::reader::Reader;
-use super::record::{self, Checkpoint, FILE_HEADER, Kind, RECORD_HEADER, long, number};
+use super::record::{self, FILE_HEADER, Kind, RECORD_HEADER, long, number};
 use super::scan::{Series, SeriesMap};
 use std::io;
 use std::sync::Arc;
 
 const ENTRY: u32 = 16;
-const HEADER: u32 = 37;
+const HEADER: u32 = 29;
 const TRAILER: u32 = 12;
 const TRAILER_MAGIC: u32 = u32::from_be_bytes(*b"DHIX");
 
@@ -50,7 +50,8 @@ pub(super) struct IndexPlace {
 pub(super) struct Index {
     pub(super) place: IndexPlace,
     pub(super) tally: Tally,
-    pub(super) checkpoint: Checkpoint,
+    /// The newest checkpoint, 0 if there is none.
+    pub(super) checkpoint_at: u32,
     /// Hash of the name, its record, and the last record of the series.
     pub(super) entries: Vec<(u64, u32, u32)>,
 }
@@ -61,7 +62,7 @@ pub(super) fn push(
     at: u32,
     series: &SeriesMap,
     tally: Tally,
-    checkpoint: Checkpoint,
+    checkpoint_at: u32,
 ) -> IndexPlace {
     let mut entries: Vec<_> =
         series.iter().map(|(name, series)| (hash(name), series.name_at, series.last_at)).collect();
@@ -71,7 +72,7 @@ pub(super) fn push(
         body.extend_from_slice(&part.to_be_bytes());
     }
     body.push(tally.ordered.into());
-    body.extend_from_slice(&checkpoint.write());
+    body.extend_from_slice(&checkpoint_at.to_be_bytes());
     for (hash, name_at, last_at) in &entries {
         body.extend_from_slice(&hash.to_be_bytes());
         body.extend_from_slice(&name_at.to_be_bytes());
@@ -113,11 +114,11 @@ fn parse(at: u32, body: &[u8]) -> Option<Index> {
         last: long(body, 16)?,
         ordered: *body.get(24)? == 1,
     };
-    let checkpoint = Checkpoint::read(body.get(25..)?)?;
+    let checkpoint_at = number(body, 25)?;
     let entries = body.get(HEADER as usize..body.len().checked_sub(TRAILER as usize)?)?;
     let entries: Vec<_> = entries.chunks_exact(ENTRY as usize).filter_map(entry).collect();
     let place = IndexPlace { at, entries: super::reader::offset(entries.len()) };
-    Some(Index { place, tally, checkpoint, entries })
+    Some(Index { place, tally, checkpoint_at, entries })
 }
 
 fn entry(bytes: &[u8]) -> Option<(u64, u32, u32)> {

@@ -18,7 +18,11 @@ pub(super) const MARKER: u8 = 0xDA;
 /// Name, offset of the one before, time.
 const CHAIN: usize = 16;
 
+/// File number and length.
+const CHECKPOINT: usize = 12;
+
 const LARGEST_NAME: u32 = 66_000;
+const LARGEST_CHECKPOINT: u32 = 1 << 16;
 #[allow(clippy::cast_possible_truncation, reason = "256 KiB")]
 const LARGEST_POINT: u32 = CHAIN as u32 + 1 + LARGEST_PAYLOAD as u32;
 
@@ -55,7 +59,7 @@ impl Head {
             1 => (Kind::Name, LARGEST_NAME),
             2 => (Kind::Point, LARGEST_POINT),
             3 => (Kind::Rollup, 64),
-            4 => (Kind::Checkpoint, 12),
+            4 => (Kind::Checkpoint, LARGEST_CHECKPOINT),
             5 => (Kind::Index, u32::MAX - RECORD_HEADER),
             _ => return None,
         };
@@ -173,15 +177,15 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn write(self) -> [u8; 12] {
-        let mut bytes = [0; 12];
-        bytes[..8].copy_from_slice(&self.file.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.len.to_be_bytes());
-        bytes
+    pub(super) fn write(self, body: &mut Vec<u8>) {
+        body.extend_from_slice(&self.file.to_be_bytes());
+        body.extend_from_slice(&self.len.to_be_bytes());
     }
 
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
-        Some(Self { file: long(body, 0)?, len: number(body, 8)? })
+    /// All that stand in the body of a record.
+    pub(super) fn read_all(body: &[u8]) -> impl Iterator<Item = Self> {
+        body.chunks_exact(CHECKPOINT)
+            .filter_map(|one| Some(Self { file: long(one, 0)?, len: number(one, 8)? }))
     }
 }
 

@@ -85,8 +85,13 @@ impl Folder {
         index: &index::Index,
         survey: &mut Survey,
     ) -> io::Result<u64> {
-        survey.note(index.checkpoint);
         let mut damaged = 0;
+        if index.checkpoint_at != 0 {
+            match reader.record(index.checkpoint_at)?.filter(|record| record.kind == Kind::Checkpoint) {
+                Some(record) => Checkpoint::read_all(record.body).for_each(|one| survey.note(one)),
+                None => damaged += 1,
+            }
+        }
         for (hash, name_at, _) in &index.entries {
             if survey.listed.contains(hash) {
                 continue;
@@ -100,8 +105,8 @@ impl Folder {
             }
         }
         let known = Known::Index(index.place);
-        let state =
-            FileState { bytes: len, tally: index.tally, checkpoint: index.checkpoint, known, damaged: false };
+        let index::Index { tally, checkpoint_at, .. } = *index;
+        let state = FileState { bytes: len, tally, checkpoint_at, known, failed: false, damaged: false };
         self.shared.catalogue().files.insert(name, state);
         Ok(damaged)
     }
@@ -152,8 +157,15 @@ impl Folder {
         for series in found.series.keys() {
             catalogue.topics.list(fields::topic_of(series), found.tally.last);
         }
-        let Found { tally, checkpoint, series, end, .. } = found;
-        let state = FileState { bytes: end, tally, checkpoint, known: Known::Series(series), damaged: false };
+        let Found { tally, checkpoint_at, series, end, .. } = found;
+        let state = FileState {
+            bytes: end,
+            tally,
+            checkpoint_at,
+            known: Known::Series(series),
+            failed: false,
+            damaged: false,
+        };
         catalogue.files.insert(name, state);
     }
 

@@ -50,19 +50,30 @@ impl Aggregate {
     /// Takes more numbers in. A damaged count may be any, so that sums saturate.
     pub(super) fn merge(&mut self, more: &Self) {
         let total = self.count.saturating_add(more.count);
-        // Each share for itself: the sum of two large numbers would be infinite.
-        self.mean = self.mean * share(self.count, total) + more.mean * share(more.count, total);
+        let sum = self.sum() + more.sum();
+        self.mean = match sum.is_finite() {
+            true => sum / float(total),
+            // Too large together: each share for itself.
+            false => {
+                let share = |part: &Self| part.mean * (float(part.count) / float(total));
+                share(self) + share(more)
+            }
+        };
         self.count = total;
         self.min = self.min.min(more.min);
         self.max = self.max.max(more.max);
         // Rounding must not carry the mean out of its bounds.
         self.mean = self.mean.max(self.min).min(self.max);
     }
+
+    fn sum(&self) -> f64 {
+        self.mean * float(self.count)
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a count beyond 2^53 is none that was counted")]
-fn share(count: u64, total: u64) -> f64 {
-    count as f64 / total as f64
+fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// Equal stretches of time, of which those with numbers are remembered.

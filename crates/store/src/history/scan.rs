@@ -28,8 +28,8 @@ pub(super) struct Found {
     pub(super) tally: Tally,
     /// Up to where each file of points was rolled up.
     pub(super) checkpoints: HashMap<u64, u32>,
-    /// The newest checkpoint.
-    pub(super) checkpoint: Checkpoint,
+    /// The newest checkpoint, 0 if there is none.
+    pub(super) checkpoint_at: u32,
     /// Behind the last index, where the file was closed once.
     pub(super) closed_at: u32,
     /// Behind the last checkpoint or index.
@@ -63,11 +63,11 @@ pub(super) fn take_stock(reader: &mut Reader, stop: u32) -> io::Result<Found> {
             found.tally.add(chain.time);
         }
         Kind::Checkpoint => {
-            if let Some(checkpoint) = Checkpoint::read(record.body) {
+            for checkpoint in Checkpoint::read_all(record.body) {
                 found.checkpoints.insert(checkpoint.file, checkpoint.len);
-                found.checkpoint = checkpoint;
-                found.agreed_at = record.end;
             }
+            found.checkpoint_at = at;
+            found.agreed_at = record.end;
         }
         Kind::Index => {
             found.closed_at = record.end;

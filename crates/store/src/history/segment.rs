@@ -25,7 +25,9 @@ pub(super) struct Segment {
     /// The series in the buffer.
     touched: Vec<Arc<str>>,
     /// How the file was before the buffer.
-    before: Option<(Tally, Checkpoint)>,
+    before: Option<(Tally, u32)>,
+    /// It could not be written: another file may do better.
+    failed: bool,
     /// Something was written since the last sync.
     dirty: bool,
 }
@@ -65,7 +67,7 @@ impl Segment {
 
     fn at(name: FileName, path: PathBuf, file: File, written: u32) -> Self {
         let (buffer, touched) = (Vec::new(), Vec::new());
-        Self { name, path, file, written, buffer, touched, before: None, dirty: true }
+        Self { name, path, file, written, buffer, touched, before: None, failed: false, dirty: true }
     }
 
     /// Where the next record will stand.
@@ -81,6 +83,16 @@ impl Segment {
     /// Up to here the file is written.
     pub(super) fn written(&self) -> u32 {
         self.written
+    }
+
+    /// Whether it could not be written.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// All that is written, as a checkpoint.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { file: self.name.number, len: self.written }
     }
 
     /// Appends a record of a series, and its name if it is the first.
@@ -111,11 +123,17 @@ impl Segment {
     }
 
     /// Appends how far points have been rolled up.
-    pub(super) fn append_checkpoint(&mut self, state: &mut FileState, checkpoint: Checkpoint) {
+    pub(super) fn append_checkpoints(
+        &mut self,
+        state: &mut FileState,
+        all: impl Iterator<Item = Checkpoint>,
+    ) {
         self.remember(state);
         let at = self.end();
-        record::push(&mut self.buffer, at, Kind::Checkpoint, &[&checkpoint.write()]);
-        state.checkpoint = checkpoint;
+        let mut body = Vec::new();
+        all.for_each(|checkpoint| checkpoint.write(&mut body));
+        record::push(&mut self.buffer, at, Kind::Checkpoint, &[&body]);
+        state.checkpoint_at = at;
     }
 
     /// Writes what waits. After an error nothing of it is in the file, as far as the system allows.
@@ -127,6 +145,7 @@ impl Segment {
         let start = SeekFrom::Start(self.written.into());
         let done = self.file.seek(start).and_then(|_| self.file.write_all(&self.buffer));
         if done.is_err() {
+            self.failed = true;
             // Should this fail as well, the next record is written over what is there.
             let _ = self.file.set_len(self.written.into());
             return done;
@@ -151,9 +170,10 @@ impl Segment {
 
     /// What could not be written never was.
     pub(super) fn discard(&mut self, state: &mut FileState) {
+        state.failed = true;
         self.buffer.clear();
-        if let Some((tally, checkpoint)) = self.before.take() {
-            (state.tally, state.checkpoint) = (tally, checkpoint);
+        if let Some(before) = self.before.take() {
+            (state.tally, state.checkpoint_at) = before;
         }
         if let Known::Series(known) = &mut state.known {
             for name in self.touched.drain(..) {
@@ -170,7 +190,7 @@ impl Segment {
     /// Appends the index that ends the file. Everything else must have been written.
     pub(super) fn append_index(&mut self, state: &FileState) -> Option<IndexPlace> {
         let Known::Series(series) = &state.known else { return None };
-        Some(index::push(&mut self.buffer, self.written, series, state.tally, state.checkpoint))
+        Some(index::push(&mut self.buffer, self.written, series, state.tally, state.checkpoint_at))
     }
 
     /// Writes the index for good.
@@ -193,6 +213,6 @@ impl Segment {
     }
 
     fn remember(&mut self, state: &FileState) {
-        self.before.get_or_insert((state.tally, state.checkpoint));
+        self.before.get_or_insert((state.tally, state.checkpoint_at));
     }
 }
