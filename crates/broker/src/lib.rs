@@ -22,7 +22,9 @@ mod options;
 mod status;
 
 pub use broker::{Broker, StartError};
-pub use darter_engine::{Drop, DropReason, Limits};
+pub use darter_codec::record::Durability;
+pub use darter_codec::topic;
+pub use darter_engine::{Drop, DropReason, Limits, QueuePolicy};
 pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::Options;

@@ -40,7 +40,7 @@ pub use event::{DropReason, Ending, Event};
 pub use forward::Frames;
 pub use groups::Member;
 pub use interest::Interests;
-pub use limits::Limits;
+pub use limits::{Limits, QueuePolicy};
 pub use output::Output;
 pub use peer::{DirectTo, Numbers, PeerItem};
 pub use shard::{Place, Shard};

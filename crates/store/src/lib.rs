@@ -3,6 +3,7 @@
 //! A store takes batches of [`Change`]s and answers when all of a batch is kept; it reads a session's queue in pages.
 //! Answers may come at once or in a later turn: the server's logic is the same for both.
 
+pub mod log;
 mod memory;
 mod opened;
 
