@@ -7,6 +7,7 @@ use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::view::View;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
@@ -28,6 +29,7 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
     keeper: Arc<dyn Keeper>,
+    clock: Clock,
 }
 
 /// Why a server cannot start.
@@ -67,6 +69,7 @@ impl Broker {
         let key = RandomState::new().hash_one(std::process::id());
         let Opened { stores, kept: _, clock, keeper } = (options.store)(shards)?;
         let clock = Clock::new(clock);
+        event::StateLost { report: &keeper.report() }.emit();
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for ((poll, mut store), index) in polls.into_iter().zip(stores).zip(0..) {
@@ -95,7 +98,7 @@ impl Broker {
         }
         // From here on an error stops the threads that run already: they are this value's.
         let mut broker =
-            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper: keeper.into() };
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper: keeper.into(), clock };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -147,6 +150,12 @@ impl Broker {
         }
         drop(answer);
         answers.iter().flatten().collect()
+    }
+
+    /// The server as other threads can look at it, and go on looking at it when it has stopped.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(&self.addresses, &self.inboxes, &self.status, self.keeper.clone(), self.clock)
     }
 
     /// Publishes a message of the server itself.

@@ -2,8 +2,10 @@
 
 use darter_codec::{ReasonCode, Version};
 use darter_engine::{Drop, DropReason, Ending, Event};
+use darter_store::Report;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
 pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
@@ -150,6 +152,25 @@ impl OpenToEverybody {
             address = %self.address,
             "open to everybody in the network: clients need no password to connect, publish and subscribe"
         );
+    }
+}
+
+/// What damage to the store has cost, found at the start.
+pub(crate) struct StateLost<'a> {
+    pub(crate) report: &'a Report,
+}
+
+impl StateLost<'_> {
+    /// Nothing, when nothing was lost.
+    pub(crate) fn emit(&self) {
+        let Report { folder, lost, .. } = self.report;
+        if !lost.is_nothing() {
+            let folder = folder.as_deref().unwrap_or(Path::new(""));
+            tracing::warn!(
+                folder = %folder.display(),
+                "the data folder was damaged, and not everything came back; lost: {lost}"
+            );
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! # Ok::<(), darter_broker::StartError>(())
 //! ```
 
+pub mod admin;
 pub mod auth;
 mod broker;
 mod clock;
@@ -20,6 +21,7 @@ mod inbox;
 mod large;
 mod options;
 mod status;
+mod view;
 
 pub use broker::{Broker, StartError};
 pub use darter_codec::record::Durability;
@@ -29,3 +31,4 @@ pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::Options;
 pub use status::Status;
+pub use view::{Dropped, View};

@@ -131,7 +131,9 @@ fn is_root() -> bool {
 mod tests {
     use super::*;
 
-    fn place(system: System, root: bool, variables: &[(&str, &str)]) -> Result<PathBuf, NoFolder> {
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn place(system: System, root: bool, variables: Variables<'_>) -> Result<PathBuf, NoFolder> {
         own_place(system, root, |name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
         })
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn every_system_has_its_own_place() {
         use System::{Mac, Unix};
-        let cases: [(System, bool, &[(&str, &str)], &str); 8] = [
+        let cases: [(System, bool, Variables<'_>, &str); 8] = [
             (Unix, false, &[("HOME", "/home/me")], "/home/me/.local/share/darter"),
             (Unix, true, &[("HOME", "/root")], "/root/.local/share/darter"),
             (Unix, false, &[("HOME", "/home/me"), ("XDG_DATA_HOME", "/data")], "/data/darter"),

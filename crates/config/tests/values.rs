@@ -111,7 +111,7 @@ fn every_durability_and_policy_has_its_word() {
 
 #[test]
 fn the_data_folder_is_opened_by_the_store() {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("opened-by-the-store");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("opened-by-the-store");
     let config = config(&format!("[storage]\ndata_dir = '{}'\n", folder.display()));
     assert_eq!(config.storage.data_dir.folder().unwrap().as_deref(), Some(folder.as_path()));
     let opened = (config.options().unwrap().store)(1).unwrap();
