@@ -77,7 +77,7 @@ pub struct Numbers {
 
 /// Asks for points of `topic`, or for the topics that begin with `prefix`.
 ///
-/// Of a topic: `last` of them; or those `from` and before `to`, at most `limit`; or the same in about `points` parts.
+/// Of a topic: `last` of them; or those `from` and before `to`, at most `limit`; or the same, with both ends, in about `points` parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
@@ -131,6 +131,9 @@ pub fn answer(history: &dyn Queries, request: &Request) -> Result<Value, Refusal
             Err(Refusal("last goes with neither from, to nor points".into()))
         }
         (_, Some(0)) => Err(Refusal("points must be at least 1".into())),
+        (None, Some(_)) if request.from.is_none() || request.to.is_none() => {
+            Err(Refusal("points wants both from and to".into()))
+        }
         (None, Some(points)) => {
             let parts = history.downsampled(topic, from, to, points.min(MOST)).map_err(unreadable)?;
             Ok(json!({ "topic": topic, "parts": parts.iter().map(part).collect::<Vec<_>>() }))

@@ -4,6 +4,8 @@
 //! system has no sockets, it is in the user's runtime folder, and the file `socket` in the data folder says where. A
 //! server without a data folder has its socket in the runtime folder too. There it is named for the server's first port
 //! and process: `1883-4711.sock`.
+//!
+//! The runtime folder is `$DARTER_RUNTIME_DIR` and no other, or `$XDG_RUNTIME_DIR/darter`, or `/tmp/darter-<user>`.
 
 use darter_net::owner_only::{LONGEST_PATH, OwnerListener, check_owner, is_alive, private_folder, user};
 use std::fs;
@@ -60,11 +62,14 @@ fn open_in_runtime(port: u16) -> io::Result<OwnerListener> {
     outcome
 }
 
-/// Folders of this user for what lives as long as the computer runs, the best first.
+/// Folders for sockets of this user, the best first. A user's session and a service may know different ones.
 fn runtime_folders() -> Vec<PathBuf> {
-    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let given = given.filter(|folder| folder.is_absolute()).map(|folder| folder.join("darter"));
-    given.into_iter().chain([PathBuf::from(format!("/tmp/darter-{}", user()))]).collect()
+    let given = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    if let Some(folder) = given("DARTER_RUNTIME_DIR") {
+        return vec![folder];
+    }
+    let of_session = given("XDG_RUNTIME_DIR").map(|folder| folder.join("darter"));
+    of_session.into_iter().chain([PathBuf::from(format!("/tmp/darter-{}", user()))]).collect()
 }
 
 /// Removes what servers left behind that were killed.

@@ -257,7 +257,7 @@ fn a_history_is_asked_for_points_ranges_parts_and_topics() {
     assert_eq!(points, json!({ "topic": "t", "points": expected }));
     let range = ask(Request { from: Some(5), limit: Some(6), ..topic() });
     assert_eq!(range["points"][0]["payload"], json!(format!("t 5 {} 6", u64::MAX)));
-    let parts = ask(Request { from: Some(5), points: Some(9), ..topic() });
+    let parts = ask(Request { from: Some(5), to: Some(6), points: Some(9), ..topic() });
     let numbers = json!([{ "field": "t", "count": 2, "min": 1.0, "mean": 1.5, "max": 2.0 }]);
     assert_eq!(parts["parts"], json!([{ "at": 5, "count": 9, "numbers": numbers }]));
     let topics = ask(Request { prefix: Some("a/".into()), limit: Some(3), ..Request::default() });
@@ -272,6 +272,7 @@ fn questions_to_a_history_that_make_no_sense_are_refused() {
         (Request { prefix: Some(String::new()), ..topic() }, "either a topic or a prefix"),
         (Request { last: Some(1), from: Some(1), ..topic() }, "last goes with neither"),
         (Request { last: Some(1), points: Some(1), ..topic() }, "last goes with neither"),
+        (Request { points: Some(2), from: Some(1), ..topic() }, "both from and to"),
         (Request { points: Some(0), ..topic() }, "points must be at least 1"),
         (Request { topic: Some("broken".into()), ..Request::default() }, "cannot be read: the disk is gone"),
     ];

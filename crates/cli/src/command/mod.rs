@@ -2,13 +2,20 @@
 
 mod connection_flags;
 mod debug;
+mod drops;
 mod format;
+mod history;
 mod outcome;
+mod plain;
 mod property_flags;
 mod publish;
+mod running_server;
 mod serve;
+mod status;
+mod store;
 mod subscribe;
 pub(crate) mod usage;
+mod when;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -22,6 +29,14 @@ pub(crate) enum Command {
     Pub(Box<publish::Arguments>),
     /// Subscribe and print messages, as mosquitto_sub does
     Sub(Box<subscribe::Arguments>),
+    /// Ask the running server how it is
+    Status(status::Arguments),
+    /// Ask the running server which messages were not delivered, to whom and why
+    Drops(drops::Arguments),
+    /// Show what was published on a topic
+    History(history::Arguments),
+    /// Look into the data folder: check it, count and export what is kept, repair it
+    Store(store::Arguments),
 }
 
 impl Command {
@@ -31,6 +46,10 @@ impl Command {
             Self::Serve(arguments) => serve::run(&arguments),
             Self::Pub(arguments) => publish::run(&arguments),
             Self::Sub(arguments) => subscribe::run(&arguments),
+            Self::Status(arguments) => status::run(&arguments),
+            Self::Drops(arguments) => drops::run(&arguments),
+            Self::History(arguments) => history::run(&arguments),
+            Self::Store(arguments) => store::run(&arguments),
         }
     }
 }
