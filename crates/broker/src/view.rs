@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
 use crate::status::{ShardStatus, Status};
-use darter_engine::Drop;
+use darter_engine::{Drop, SessionSeen};
 use darter_store::{Keeper, Report};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -24,6 +24,17 @@ pub struct View {
 pub struct Dropped {
     /// By client, topic and reason, in no order.
     pub drops: Vec<Drop>,
+    /// False when a shard did not answer in time.
+    pub complete: bool,
+}
+
+/// Some of the server's sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// Each with the address of its client, if that is there. In no order.
+    pub sessions: Vec<(SessionSeen, Option<SocketAddr>)>,
+    /// There may be more than were asked for.
+    pub more: bool,
     /// False when a shard did not answer in time.
     pub complete: bool,
 }
@@ -87,5 +98,40 @@ impl View {
         }
         dropped.complete = true;
         dropped
+    }
+
+    /// Sessions whose client identifier begins with `prefix` and that `wanted` wants, at most `most`. Waits for the
+    /// shards at most as long as `patience`; they are asked piece by piece, between the work for their clients.
+    #[must_use]
+    pub fn sessions(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&SessionSeen) -> bool,
+        most: usize,
+        patience: Duration,
+    ) -> Sessions {
+        let prefix: Arc<str> = prefix.into();
+        let deadline = Instant::now() + patience;
+        let mut found = Sessions { complete: true, ..Sessions::default() };
+        for inbox in &self.inboxes {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let (answer, answers) = mpsc::channel();
+                inbox.send(&mut vec![Item::Sessions { prefix: prefix.clone(), from, answer }]);
+                let left = deadline.saturating_duration_since(Instant::now());
+                let Ok((sessions, then)) = answers.recv_timeout(left) else {
+                    found.complete = false;
+                    break;
+                };
+                found.sessions.extend(sessions.into_iter().filter(|(session, _)| wanted(session)));
+                if found.sessions.len() > most {
+                    found.sessions.truncate(most);
+                    found.more = true;
+                    return found;
+                }
+                next = then;
+            }
+        }
+        found
     }
 }

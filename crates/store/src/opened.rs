@@ -162,7 +162,7 @@ pub fn in_memory() -> Opener {
 
 #[cfg(test)]
 mod tests {
-    use super::Lost;
+    use super::{Lost, OpenError};
 
     #[test]
     fn what_was_lost_is_said_in_words() {
@@ -176,5 +176,13 @@ mod tests {
         assert_eq!(lost.to_string(), "5 subscriptions, 1 queued message");
         let lost = Lost { at_least: true, ..Lost::default() };
         assert_eq!(lost.to_string(), "something that cannot be counted");
+    }
+
+    #[test]
+    fn a_folder_in_use_is_named_with_its_user() {
+        let error = OpenError::InUse { folder: "/data".into(), process: "4711".into() };
+        let expected = "the data folder /data is in use by another darter (process 4711); stop it, or name another folder \
+                        with --data-dir";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -13,6 +13,7 @@ mod drops;
 pub mod history;
 #[cfg(unix)]
 mod place;
+mod sessions;
 #[cfg(unix)]
 mod socket;
 mod status;
@@ -26,6 +27,7 @@ pub use drops::Drops;
 pub use history::Queries;
 #[cfg(unix)]
 pub use place::{FindError, Found, find, find_any, find_by_port};
+pub use sessions::Sessions;
 #[cfg(unix)]
 pub use socket::Socket;
 pub use store::report;
@@ -62,6 +64,7 @@ type Handler = fn(&Subject, Value) -> Result<Value, Refusal>;
 const HANDLERS: &[(&str, Handler)] = &[
     ("status", |subject, request| status::answer(subject, &read(request)?)),
     ("drops", |subject, request| drops::answer(subject, &read(request)?)),
+    ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
 ];

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use super::history::{Numbers, Part, Point, Request};
-use super::{AskError, Connection, Drops, Queries, Socket, Subject, answer, find, history};
+use super::{AskError, Connection, Drops, Queries, Sessions, Socket, Subject, answer, find, history};
 use crate::store::{Keeper, Lost, Report, in_memory};
 use crate::{Broker, Options};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -145,12 +145,48 @@ fn drops_of_all_shards_are_told() {
 }
 
 #[test]
+fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
+    let server = Server::new("sessions");
+    let address = server.broker.addresses()[0];
+    let clients: Vec<_> = (0..20).map(|number| connected(address, &format!("board-{number:02}"))).collect();
+    let ask = |request: Sessions| server.ask("sessions", json!(request)).unwrap();
+    let all = ask(Sessions { prefix: Some("board-".into()), ..Sessions::default() });
+    let told = all["sessions"].as_array().unwrap();
+    let names: Vec<_> = told.iter().map(|session| session["client"].as_str().unwrap()).collect();
+    let expected: Vec<_> = (0..20).map(|number| format!("board-{number:02}")).collect();
+    assert_eq!((names, &all["more"]), (expected.iter().map(String::as_str).collect(), &json!(false)));
+    for (session, client) in told.iter().zip(&clients) {
+        assert_eq!(session["address"], json!(client.local_addr().unwrap().to_string()));
+        assert_eq!((&session["subscriptions"], &session["expiry"]), (&json!(0), &json!(0)));
+    }
+    let few = ask(Sessions { prefix: None, limit: Some(3), ..Sessions::default() });
+    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["more"]), (3, &json!(true)));
+    let away = ask(Sessions { connected: Some(false), ..Sessions::default() });
+    assert_eq!(away, json!({ "sessions": [], "more": false, "complete": true }));
+    let one = ask(Sessions { prefix: Some("board-1".into()), connected: Some(true), limit: None });
+    assert_eq!(one["sessions"].as_array().unwrap().len(), 10);
+}
+
+/// A client of version 3.1.1 that the server has accepted.
+fn connected(address: std::net::SocketAddr, name: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut connect = b"\x10\x14\x00\x04MQTT\x04\x02\x00\x3c\x00\x08".to_vec();
+    connect.extend_from_slice(name.as_bytes());
+    stream.write_all(&connect).unwrap();
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack).unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    stream
+}
+
+#[test]
 fn what_is_no_request_is_answered_with_what_would_be() {
     let server = Server::new("bad");
     let mut reader = BufReader::new(server.raw());
     let cases = [
-        ("{}", "\"do\" is missing; it names one of status, drops, store, history"),
-        ("{\"do\":\"dance\"}", "\"dance\" is not known; there are status, drops, store, history"),
+        ("{}", "\"do\" is missing; it names one of status, drops, sessions, store, history"),
+        ("{\"do\":\"dance\"}", "\"dance\" is not known; there are status, drops, sessions, store, history"),
         ("{\"do\":\"status\",\"colour\":1}", "status: unknown field `colour`"),
         ("{\"do\":\"drops\",\"limit\":-1}", "drops: invalid value"),
         ("{\"do\":\"history\",\"topic\":\"t\"}", "history: this server keeps no history"),

@@ -11,6 +11,7 @@ mod property_flags;
 mod publish;
 mod running_server;
 mod serve;
+mod sessions;
 mod status;
 mod store;
 mod subscribe;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Status(status::Arguments),
     /// Ask the running server which messages were not delivered, to whom and why
     Drops(drops::Arguments),
+    /// Ask the running server for its sessions: who is there, who is away, what waits
+    Sessions(sessions::Arguments),
     /// Show what was published on a topic
     History(history::Arguments),
     /// Look into the data folder: check it, count and export what is kept, repair it
@@ -48,6 +51,7 @@ impl Command {
             Self::Sub(arguments) => subscribe::run(&arguments),
             Self::Status(arguments) => status::run(&arguments),
             Self::Drops(arguments) => drops::run(&arguments),
+            Self::Sessions(arguments) => sessions::run(&arguments),
             Self::History(arguments) => history::run(&arguments),
             Self::Store(arguments) => store::run(&arguments),
         }

@@ -10,7 +10,7 @@ use darter_broker::store::OpenError;
 use darter_broker::store::log::inspect;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const NOTES: &str = "\
@@ -113,15 +113,18 @@ impl Options {
         print(&if self.json { format!("{value}\n") } else { text(value) })
     }
 
-    fn existing_folder(&self) -> anyhow::Result<std::path::PathBuf> {
+    fn existing_folder(&self) -> anyhow::Result<PathBuf> {
         let folder = self.server.folder()?;
-        if !folder.is_dir() {
-            bail!("there is no data folder {}; no server has run with it", folder.display());
+        match folder.read_dir() {
+            Ok(_) => Ok(folder),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("there is no data folder {}; no server has run with it", folder.display())
+            }
+            Err(source) => Err(OpenError::Folder { folder, source }.into()),
         }
-        Ok(folder)
     }
 
-    fn folder_of_a_stopped_server(&self, action: &str) -> anyhow::Result<std::path::PathBuf> {
+    fn folder_of_a_stopped_server(&self, action: &str) -> anyhow::Result<PathBuf> {
         let folder = self.existing_folder()?;
         if let Some(mut server) = self.server.running()? {
             let process = server.ask("status", json!({}))?["process"].to_string();

@@ -166,6 +166,25 @@ fn status_is_told_in_words() {
 }
 
 #[test]
+fn sessions_are_told_with_what_waits_for_them() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&MEMORY));
+    let port = server.port();
+    let away = ["sub", "-p", &port, "-i", "away", "-c", "-t", "t/#", "-q", "1", "-E"];
+    assert_eq!(finished(darter(&away)).code, Some(0));
+    assert_eq!(finished(darter(&["pub", "-p", &port, "-t", "t/a", "-m", "x", "-q", "1"])).code, Some(0));
+    let ended = finished(home.darter(&["sessions", "--away", "--json"]));
+    let answer: Value = serde_json::from_str(&ended.out).unwrap();
+    let session = &answer["sessions"][0];
+    assert_eq!((&session["client"], &session["queued"]), (&json!("away"), &json!(1)));
+    assert_eq!((&session["address"], &session["subscriptions"]), (&Value::Null, &json!(1)));
+    let text = finished(home.darter(&["sessions"])).out;
+    let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["away", "away", "1", "1", "0"]);
+    assert_eq!(finished(home.darter(&["sessions", "--connected"])).out, "There is no such session.\n");
+}
+
+#[test]
 fn drops_are_told_by_client_topic_and_reason() {
     let home = Home::new();
     let server = Server::start(home.darter(&MEMORY));
@@ -259,13 +278,13 @@ fn a_wrong_use_of_a_command_is_refused_before_anything_is_done() {
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    for command in ["status", "drops", "history", "store"] {
+    for command in ["status", "drops", "sessions", "history", "store"] {
         let ended = finished(darter(&[command, "--help"]));
         assert_eq!(ended.code, Some(0));
         assert!(ended.out.contains(&format!("Examples:\n  darter {command} ")), "{}", ended.out);
     }
     let all = finished(darter(&["--help"])).out;
-    for command in ["status", "drops", "history", "store"] {
+    for command in ["status", "drops", "sessions", "history", "store"] {
         assert!(all.contains(&format!("\n  {command} ")), "{command}: {all}");
     }
 }
