@@ -18,12 +18,11 @@ The server remembers at most one message of each topic and second, and drops the
 or 15min, 2h, 7d for so long ago.
 
 Examples:
-  darter history home/kitchen/temp                      the last 20 messages
-  darter history home/kitchen/temp --last 1             the last one
-  darter history home/kitchen/temp --from 2h --csv      the last two hours, for a spreadsheet
-  darter history home/kitchen/temp --from 7d --points 100
-                                                        a week in about 100 parts: count, least, mean and most
-  darter history --topics home/                         the topics that begin so";
+  darter history home/kitchen/temp                       the last 20 messages
+  darter history home/kitchen/temp --last 1              the last one
+  darter history home/kitchen/temp --from 2h --csv       the last two hours, for a spreadsheet
+  darter history home/kitchen/temp --from 7d --points 99 a week in about 99 parts, with least and most
+  darter history --topics home/                          the topics that begin so";
 
 /// Messages that are shown when nothing else is asked for.
 const FEW: usize = 20;
