@@ -8,6 +8,7 @@ use crate::inbox::{Inbox, Item};
 use crate::options::Options;
 use crate::restoring;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::view::View;
 use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
@@ -30,6 +31,7 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
     keeper: Arc<dyn Keeper>,
+    clock: Clock,
 }
 
 /// Why a server cannot start.
@@ -69,7 +71,7 @@ impl Broker {
         let opened = (options.store)(shards)?;
         let clock = Clock::new(opened.clock);
         let keeper: Arc<dyn Keeper> = opened.keeper.into();
-        event::Lost::emit_if_any(&keeper.report());
+        event::StateLost { report: &keeper.report() }.emit();
         let mut stores = opened.stores;
         for (store, inbox) in stores.iter_mut().zip(&inboxes) {
             store.start(inbox.store_waker());
@@ -95,7 +97,7 @@ impl Broker {
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper };
+        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -147,6 +149,12 @@ impl Broker {
         }
         drop(answer);
         answers.iter().flatten().collect()
+    }
+
+    /// The server as other threads can look at it, and go on looking at it when it has stopped.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(&self.addresses, &self.inboxes, &self.status, self.keeper.clone(), self.clock)
     }
 
     /// Publishes a message of the server itself.

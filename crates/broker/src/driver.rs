@@ -7,12 +7,12 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
-use crate::inbox::{Inbox, Item};
+use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
-use darter_engine::{Effect, LinkId, Shard};
+use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
 use darter_net::{Listener, Stream};
 use darter_store::{Answer, Keeper, Store};
 use lingering::Lingering;
@@ -44,6 +44,8 @@ const BUFFER_REST: u64 = 10_000;
 const BACKLOG_SHARE: usize = 256 * 1024;
 /// How long a shard waits for another one that is behind, in milliseconds.
 const CONGESTION_PAUSE: u64 = 1;
+/// Places for sessions that are looked at for one question.
+const SESSIONS_LOOKED_AT: usize = 1024;
 /// Room for this many items stays in the shard's end of its inbox.
 const ITEMS_KEPT: usize = 1024;
 
@@ -440,6 +442,9 @@ impl Running {
                     // Nobody waits any more: then nobody wants to know.
                     let _ = answer.send(self.driver.shard.drops().iter().collect());
                 }
+                Item::Sessions { prefix, from, answer } => {
+                    let _ = answer.send(self.sessions_seen(&prefix, from));
+                }
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
             self.write_pressing();
@@ -447,6 +452,17 @@ impl Running {
         if self.backlog.is_empty() {
             self.backlog.shrink_to(ITEMS_KEPT);
         }
+    }
+
+    /// A few at a time, so that clients do not wait for somebody's curiosity.
+    fn sessions_seen(&self, prefix: &str, from: usize) -> Seen {
+        let SessionsSeen { sessions, next } = self.driver.shard.sessions(prefix, from, SESSIONS_LOOKED_AT);
+        let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
+        let located = sessions.into_iter().map(|session| {
+            let address = session.link.and_then(address);
+            (session, address)
+        });
+        (located.collect(), next)
     }
 
     /// Too much is under way to another shard. Its inbox drains without this one's clients, so they may wait for it.

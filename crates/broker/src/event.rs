@@ -163,36 +163,6 @@ impl StoreFull<'_> {
     }
 }
 
-/// Damage in the data folder has cost something.
-pub(crate) struct Lost<'a> {
-    report: &'a Report,
-}
-
-impl<'a> Lost<'a> {
-    /// Tells of it if there was any.
-    pub(crate) fn emit_if_any(report: &'a Report) {
-        if !report.lost.is_nothing() {
-            Self { report }.emit();
-        }
-    }
-
-    fn emit(&self) {
-        let darter_store::Lost { sessions, subscriptions, retained, queued, other, at_least } =
-            self.report.lost;
-        let folder = self.report.folder.as_deref().unwrap_or(Path::new("?")).display();
-        tracing::error!(
-            %folder,
-            sessions,
-            subscriptions,
-            retained_messages = retained,
-            queued_messages = queued,
-            others = other,
-            "files were damaged or missing: this was lost{}; everything else is there, and damaged files are set aside",
-            if at_least { ", at least" } else { "" }
-        );
-    }
-}
-
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
 pub(crate) struct OpenToEverybody {
     pub(crate) address: SocketAddr,
@@ -204,6 +174,25 @@ impl OpenToEverybody {
             address = %self.address,
             "open to everybody in the network: clients need no password to connect, publish and subscribe"
         );
+    }
+}
+
+/// What damage to the store has cost, found at the start.
+pub(crate) struct StateLost<'a> {
+    pub(crate) report: &'a Report,
+}
+
+impl StateLost<'_> {
+    /// Nothing, when nothing was lost.
+    pub(crate) fn emit(&self) {
+        let Report { folder, lost, .. } = self.report;
+        if !lost.is_nothing() {
+            let folder = folder.as_deref().unwrap_or(Path::new(""));
+            tracing::warn!(
+                folder = %folder.display(),
+                "the data folder was damaged, and not everything came back; lost: {lost}"
+            );
+        }
     }
 }
 

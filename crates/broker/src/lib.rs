@@ -9,6 +9,7 @@
 //! # Ok::<(), darter_broker::StartError>(())
 //! ```
 
+pub mod admin;
 pub mod auth;
 mod broker;
 mod clock;
@@ -21,10 +22,14 @@ mod large;
 mod options;
 mod restoring;
 mod status;
+mod view;
 
 pub use broker::{Broker, StartError};
-pub use darter_engine::{Drop, DropReason, Limits};
+pub use darter_codec::record::Durability;
+pub use darter_codec::topic;
+pub use darter_engine::{Drop, DropReason, Limits, QueuePolicy, SessionSeen};
 pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::Options;
 pub use status::Status;
+pub use view::{Dropped, Sessions, View};

@@ -5,6 +5,18 @@ use alloc::vec::Vec;
 use darter_codec::record::Durability;
 use darter_codec::topic;
 
+/// What happens to a message for which a queue has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueuePolicy {
+    /// The oldest messages that were not sent make room for it.
+    DropOldest,
+    /// It does not join the queue.
+    #[default]
+    DropNewest,
+    /// It does not join the queue, and the session's client is disconnected.
+    Disconnect,
+}
+
 /// Limits of the server, the same for every connection of a shard.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -40,6 +52,16 @@ pub struct Limits {
     pub durability: Durability,
     /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
     pub durability_for: Vec<(String, Durability)>,
+    /// Most messages waiting in all queues of the server.
+    pub queues_messages: usize,
+    /// Most bytes waiting in all queues of the server.
+    pub queues_bytes: usize,
+    /// What happens when a queue is full.
+    pub queue_policy: QueuePolicy,
+    /// Most points of the history in one second.
+    pub history_points: u32,
+    /// Largest payload that the history keeps, in bytes.
+    pub history_payload: usize,
 }
 
 impl Limits {
@@ -78,6 +100,11 @@ impl Default for Limits {
             subscriptions: 200_000,
             durability: Durability::Always,
             durability_for: Vec::new(),
+            queues_messages: 100_000_000,
+            queues_bytes: 16 * 1024 * 1024 * 1024,
+            queue_policy: QueuePolicy::DropNewest,
+            history_points: 2_000,
+            history_payload: 4096,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{MemoryStore, Store};
 use darter_codec::record::Kept;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +85,29 @@ impl Lost {
     }
 }
 
+/// Such as "at least 2 sessions, 1 retained message"; "nothing" when it is nothing.
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_nothing() {
+            return f.write_str("nothing");
+        }
+        let counts = [
+            (self.sessions, "session", "sessions"),
+            (self.subscriptions, "subscription", "subscriptions"),
+            (self.retained, "retained message", "retained messages"),
+            (self.queued, "queued message", "queued messages"),
+            (self.other, "will or packet identifier", "wills or packet identifiers"),
+        ];
+        let mut before = if self.at_least { "at least " } else { "" };
+        for (count, one, several) in counts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(f, "{before}{count} {}", if count == 1 { one } else { several })?;
+            before = ", ";
+        }
+        // Damage whose cost is not known at all.
+        if before == "at least " { f.write_str("something that cannot be counted") } else { Ok(()) }
+    }
+}
+
 /// Why a store cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -141,4 +164,31 @@ pub fn in_memory() -> Opener {
             keeper: Box::new(Forgetful),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lost, OpenError};
+
+    #[test]
+    fn what_was_lost_is_said_in_words() {
+        assert_eq!(Lost::default().to_string(), "nothing");
+        let lost = Lost { sessions: 2, retained: 1, other: 3, at_least: true, ..Lost::default() };
+        assert_eq!(
+            lost.to_string(),
+            "at least 2 sessions, 1 retained message, 3 wills or packet identifiers"
+        );
+        let lost = Lost { queued: 1, subscriptions: 5, ..Lost::default() };
+        assert_eq!(lost.to_string(), "5 subscriptions, 1 queued message");
+        let lost = Lost { at_least: true, ..Lost::default() };
+        assert_eq!(lost.to_string(), "something that cannot be counted");
+    }
+
+    #[test]
+    fn a_folder_in_use_is_named_with_its_user() {
+        let error = OpenError::InUse { folder: "/data".into(), process: "4711".into() };
+        let expected = "the data folder /data is in use by another darter (process 4711); stop it, or name another folder \
+                        with --data-dir";
+        assert_eq!(error.to_string(), expected);
+    }
 }
