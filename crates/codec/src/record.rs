@@ -69,6 +69,16 @@ impl QueueRow {
     }
 }
 
+/// The changes of one turn of a shard, as a store takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number; the numbers of one shard ascend.
+    pub number: u64,
+    /// Something waits until the batch is kept. Otherwise the store may take its time, and need not answer before it
+    /// answers a later batch.
+    pub awaited: bool,
+}
+
 /// A change that must be stored. The changes of one turn are one batch: all of it or nothing.
 #[derive(Debug)]
 pub enum Change {

@@ -25,7 +25,7 @@ use core::hash::Hasher;
 #[expect(deprecated, reason = "the keyed SipHash of core; nothing newer is there without std")]
 use core::hash::SipHasher;
 use darter_codec::frame::{self, Scan};
-use darter_codec::record::{Change, SessionNumber};
+use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
 use hashbrown::HashMap;
 use slab::Slab;
@@ -230,15 +230,15 @@ impl Shard {
 
     /// The changes of this turn, and the number to hand to [`handle_committed`](Self::handle_committed) when all of them
     /// are stored. None when nothing is to be stored and nothing waits for this turn's batch.
-    pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<u64> {
+    pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<Batch> {
         core::mem::swap(changes, &mut self.out.persist);
-        let wanted = core::mem::take(&mut self.out.batch_wanted);
-        if changes.is_empty() && !wanted {
+        let awaited = core::mem::take(&mut self.out.batch_wanted);
+        if changes.is_empty() && !awaited {
             return None;
         }
-        let batch = self.out.batch;
+        let number = self.out.batch;
         self.out.batch += 1;
-        Some(batch)
+        Some(Batch { number, awaited })
     }
 
     /// Everything up to `batch` is stored: what waited for it leaves.

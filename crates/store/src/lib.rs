@@ -6,11 +6,12 @@
 pub mod log;
 mod memory;
 mod opened;
+mod queue;
 
 pub use memory::MemoryStore;
 pub use opened::{Keeper, Lost, OpenError, Opened, Opener, Report, in_memory};
 
-use darter_codec::record::{Change, QueueRow, SessionNumber};
+use darter_codec::record::{Batch, Change, QueueRow, SessionNumber};
 use std::task::Waker;
 
 /// Keeps what the server must not lose.
@@ -24,8 +25,8 @@ pub trait Store: Send {
         drop(waker);
     }
 
-    /// Takes the changes of batch `batch`, all of them or none; leaves `changes` empty. Batches are numbered upwards.
-    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>);
+    /// Takes the changes of a batch, all of them or none; leaves `changes` empty. Batches are numbered upwards.
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>);
 
     /// Reads at most `limit` rows of a session's queue, from sequence `from` on; the answer is [`Answer::Loaded`].
     ///

@@ -42,12 +42,18 @@ pub struct Report {
     pub folder: Option<PathBuf>,
     /// What was lost before the server started.
     pub lost: Lost,
+    /// What was lost since, to damage that showed only when something was read.
+    pub lost_since: Lost,
+    /// What the disk last said when it failed.
+    pub trouble: Option<String>,
     /// Bytes on the disk.
     pub bytes: u64,
     /// Bytes of these that are still wanted.
     pub live_bytes: u64,
     /// Messages in all queues.
     pub queued: u64,
+    /// Files with damage in them are still being replaced.
+    pub mending: bool,
     /// Times that the disk was asked to keep something for good.
     pub syncs: u64,
     /// There is no room on the disk, or it cannot be written: what would have to be stored is refused.

@@ -1,7 +1,7 @@
 //! A store that answers when the test says so, as a disk does.
 
 use darter_codec::PacketId;
-use darter_codec::record::{Change, QueueRow, SessionNumber};
+use darter_codec::record::{Batch, Change, QueueRow, SessionNumber};
 use darter_store::{Answer, MemoryStore, Store};
 use std::collections::VecDeque;
 
@@ -134,10 +134,11 @@ impl LateStore {
 }
 
 impl Store for LateStore {
-    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>) {
-        assert!(batch > self.submitted, "batch {batch} was submitted after {}", self.submitted);
-        self.submitted = batch;
-        self.waiting.push_back((batch, changes.iter().map(Kept::of).collect()));
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>) {
+        let number = batch.number;
+        assert!(number > self.submitted, "batch {number} was submitted after {}", self.submitted);
+        self.submitted = number;
+        self.waiting.push_back((number, changes.iter().map(Kept::of).collect()));
         self.inner.submit(batch, changes);
         assert!(matches!(self.inner.poll(), Some(Answer::Committed(_))), "memory answers at once");
         if self.commits == Commits::AtOnce {

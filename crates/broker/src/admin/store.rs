@@ -18,7 +18,8 @@ pub(super) fn answer(subject: &Subject, _: &Request) -> Result<Value, Refusal> {
 /// A report as JSON; `folder` is null for a store in memory.
 #[must_use]
 pub fn report(report: &Report) -> Value {
-    let Report { folder, lost, bytes, live_bytes, queued, syncs, full } = report;
+    let Report { folder, lost, lost_since, trouble, bytes, live_bytes, queued, mending, syncs, full } =
+        report;
     json!({
         "folder": folder.as_ref().map(|folder| folder.display().to_string()),
         "bytes": bytes,
@@ -26,7 +27,10 @@ pub fn report(report: &Report) -> Value {
         "queued": queued,
         "syncs": syncs,
         "full": full,
+        "mending": mending,
+        "trouble": trouble,
         "lost": losses(lost),
+        "lost_since": losses(lost_since),
     })
 }
 

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 pub struct Kept {
     /// The sessions.
     pub sessions: Vec<KeptSession>,
-    /// Wills of clients that were connected without a session that outlives the connection.
-    pub wills: Vec<KeptWill>,
+    /// Wills of clients that were connected without a session that outlives the connection, with the numbers of these.
+    pub wills: Vec<(SessionNumber, KeptWill)>,
     /// Retained messages with their stamps.
     pub retained: Vec<(Message, u64)>,
     /// The largest session number that was ever stored.

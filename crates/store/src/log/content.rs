@@ -1,0 +1,147 @@
+//! What records say, gathered while a log is read, as far as the server wants it at its start.
+
+use super::entry::Entry;
+use super::index::{Index, Key, SessionPlaces};
+use bytes::Bytes;
+use darter_codec::Message;
+use darter_codec::record::{
+    Kept, KeptSession, KeptSubscription, KeptWill, RowState, SessionNumber, Unacknowledged,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    sessions: HashMap<SessionNumber, Session>,
+    retained: HashMap<Key, (Message, u64)>,
+    last_session: SessionNumber,
+    last_stamp: u64,
+    pub(super) last_body: u64,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    client: Arc<str>,
+    user: Option<Arc<str>>,
+    expiry: u32,
+    will: Option<KeptWill>,
+    subscriptions: HashMap<Key, KeptSubscription>,
+}
+
+impl Content {
+    /// Takes note of a record. False when the message in it is damaged although its checksum is right.
+    pub(super) fn add(&mut self, entry: &Entry<'_>, index: &Index) -> bool {
+        match *entry {
+            Entry::Session { session, expiry, client, user } => {
+                self.last_session = self.last_session.max(session);
+                let one = self.sessions.entry(session).or_default();
+                (one.client, one.user, one.expiry) = (client.into(), user.map(Into::into), expiry);
+            }
+            Entry::SessionEnded { session } => drop(self.sessions.remove(&session)),
+            Entry::Subscribed { session, options, identifier, filter } => {
+                let subscription = KeptSubscription { filter: filter.to_owned(), options, identifier };
+                let one = self.sessions.entry(session).or_default();
+                one.subscriptions.insert(index.key(filter), subscription);
+            }
+            Entry::Unsubscribed { session, filter } => {
+                if let Some(one) = self.sessions.get_mut(&session) {
+                    one.subscriptions.remove(&index.key(filter));
+                }
+            }
+            Entry::Body { number, .. } => self.last_body = self.last_body.max(number),
+            Entry::Retained { stamp, message } => {
+                let Some(message) = message_of(message) else { return false };
+                self.last_stamp = self.last_stamp.max(stamp);
+                self.retained.insert(index.key(message.topic()), (message, stamp));
+            }
+            Entry::RetainedCleared { stamp, topic } => {
+                self.last_stamp = self.last_stamp.max(stamp);
+                self.retained.remove(&index.key(topic));
+            }
+            Entry::Will { session, delay, expiry, client, message } => {
+                self.last_session = self.last_session.max(session);
+                let Some(message) = message_of(message) else { return false };
+                let will = KeptWill { client: client.into(), message, delay, expiry };
+                self.sessions.entry(session).or_default().will = Some(will);
+            }
+            Entry::WillCleared { session } => {
+                if let Some(one) = self.sessions.get_mut(&session) {
+                    one.will = None;
+                }
+            }
+            Entry::Left { .. }
+            | Entry::Row(_)
+            | Entry::Moved { .. }
+            | Entry::Removed { .. }
+            | Entry::Incoming { .. }
+            | Entry::IncomingReleased { .. } => {}
+        }
+        true
+    }
+
+    /// The key of the topic of a retained message that was just added.
+    pub(super) fn finish(mut self, index: &mut Index) -> Kept {
+        let mut kept = Kept {
+            retained: self.retained.into_values().collect(),
+            last_session: self.last_session,
+            last_stamp: self.last_stamp,
+            ..Kept::default()
+        };
+        for (number, places) in &mut index.sessions {
+            places.queue.join();
+            let Some(one) = self.sessions.remove(number) else { continue };
+            if places.record.is_some() {
+                kept.sessions.push(session(*number, places, one));
+            } else if let Some(will) = one.will {
+                kept.wills.push((*number, will));
+            }
+        }
+        kept.sessions.sort_unstable_by_key(|session| session.session);
+        kept.wills.sort_unstable_by_key(|(number, _)| *number);
+        kept
+    }
+}
+
+fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptSession {
+    let (mut waiting, mut waiting_bytes) = (0, 0);
+    let mut unacknowledged = Vec::new();
+    for (sequence, row) in places.queue.iter() {
+        let exactly_once = row.is_exactly_once();
+        match places.sent.get(&sequence) {
+            Some(RowState::Sent(packet_id)) => {
+                let packet_id = *packet_id;
+                unacknowledged.push(Unacknowledged { packet_id, sequence, exactly_once, released: false });
+            }
+            Some(RowState::Released(packet_id)) => {
+                let packet_id = *packet_id;
+                unacknowledged.push(Unacknowledged { packet_id, sequence, exactly_once, released: true });
+            }
+            Some(RowState::Waiting) | None => {
+                waiting += 1;
+                waiting_bytes += row.weight();
+            }
+        }
+    }
+    let mut subscriptions: Vec<_> = one.subscriptions.into_values().collect();
+    subscriptions.sort_unstable_by(|a, b| a.filter.cmp(&b.filter));
+    KeptSession {
+        session: number,
+        client: one.client,
+        user: one.user,
+        expiry: one.expiry,
+        subscriptions,
+        incoming: places.incoming.keys().copied().collect(),
+        unacknowledged,
+        next: places.queue.next(),
+        waiting,
+        waiting_bytes,
+        has_shared_rows: places.has_shared_rows,
+        will: one.will,
+        left: places.left,
+    }
+}
+
+pub(super) fn message_of(bytes: &[u8]) -> Option<Message> {
+    Message::from_bytes(Bytes::copy_from_slice(bytes)).ok()
+}
