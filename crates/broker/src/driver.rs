@@ -14,7 +14,7 @@ use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
 use darter_net::{Listener, Stream};
-use darter_store::{Answer, Store};
+use darter_store::{Answer, Keeper, Store};
 use lingering::Lingering;
 use mio::{Events, Poll, Token};
 use reading::BUFFER;
@@ -55,6 +55,7 @@ pub(crate) struct Driver {
     pub(crate) poll: Poll,
     pub(crate) shard: Shard,
     pub(crate) store: Box<dyn Store>,
+    pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
@@ -331,6 +332,7 @@ impl Running {
     fn report(&mut self) {
         self.report_due = self.now + REPORT_PAUSE;
         self.unreported = false;
+        self.driver.keeper.tick(self.now);
         self.status.counters = self.driver.shard.counters();
         self.driver.status.report(self.status);
     }
@@ -343,7 +345,7 @@ impl Running {
                 any = true;
                 match answer {
                     Answer::Committed(batch) => self.driver.shard.handle_committed(self.now, batch),
-                    Answer::Full(full) => self.driver.shard.handle_full(full),
+                    Answer::Full(full) => self.handle_full(full),
                     Answer::Loaded { session, rows, through } => {
                         self.driver.shard.handle_loaded(self.now, session, rows, through);
                     }
@@ -356,6 +358,14 @@ impl Running {
             if !any {
                 return;
             }
+        }
+    }
+
+    fn handle_full(&mut self, full: bool) {
+        self.driver.shard.handle_full(full);
+        // Every shard is told; one of them says it.
+        if self.driver.index == 0 {
+            event::StoreFull { full, report: &self.driver.keeper.report() }.emit();
         }
     }
 

@@ -141,6 +141,28 @@ impl AcceptFailed<'_> {
     }
 }
 
+/// The store has no room, or has room again.
+pub(crate) struct StoreFull<'a> {
+    pub(crate) full: bool,
+    pub(crate) report: &'a Report,
+}
+
+impl StoreFull<'_> {
+    pub(crate) fn emit(&self) {
+        let folder = self.report.folder.as_deref().unwrap_or(Path::new("?")).display();
+        if self.full {
+            tracing::error!(
+                %folder,
+                error = self.report.trouble.as_deref().unwrap_or("?"),
+                "the disk cannot be written: messages that would have to be stored are refused, QoS 0 goes on; \
+                 free some space, nothing else has to be done"
+            );
+        } else {
+            tracing::warn!(%folder, "the disk can be written again: messages are stored as before");
+        }
+    }
+}
+
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
 pub(crate) struct OpenToEverybody {
     pub(crate) address: SocketAddr,

@@ -80,7 +80,7 @@ pub struct Batch {
 }
 
 /// A change that must be stored. The changes of one turn are one batch: all of it or nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Change {
     /// A session begins or goes on with a new connection, or its expiry interval changes: its client is there.
     Session {

@@ -114,6 +114,8 @@ impl<'a> Iterator for Iter<'a> {
             expires_at: (expires_at != NEVER).then_some(expires_at),
             publisher: NONE,
             wait: None,
+            unretained: false,
+            durability: None,
             body: body.cloned(),
             message: None,
         };
@@ -142,6 +144,8 @@ mod tests {
                 expires_at,
                 publisher: 3,
                 wait: None,
+                unretained: false,
+                durability: None,
                 body: None,
                 message: None,
             };

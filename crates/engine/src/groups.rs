@@ -184,6 +184,16 @@ impl Shard {
         self.groups.set_presence(key, member, online);
     }
 
+    /// Whether a message of QoS 1 or 2 for this group may have to be stored. What members on other shards keep is not known here.
+    pub(crate) fn may_keep_for_group(&self, id: u32) -> bool {
+        let Some(group) = self.groups.groups.get(id as usize) else { return false };
+        group.members.iter().any(|member| {
+            let session = self.out.sessions.get(member.session as usize);
+            member.options.qos != QoS::AtMostOnce
+                && (member.shard != self.place.index || session.is_some_and(|session| session.is_durable()))
+        })
+    }
+
     /// Gives a message to one member of each group.
     pub(crate) fn deliver_to_groups(
         &mut self,

@@ -1,9 +1,11 @@
 //! What leaves only after a commit: acknowledgements, and deliveries that depend on one.
 
 use crate::effect::LinkId;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::Message;
+use darter_codec::record::SessionNumber;
 
 /// Everything up to a number, in each shard of a bit mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +63,11 @@ impl Wait {
         self.grouped.add(number, 1 << shard);
     }
 
+    /// True when it waits for other shards.
+    pub(crate) fn is_remote(&self) -> bool {
+        (self.routed.shards | self.direct.shards | self.grouped.shards) != 0
+    }
+
     /// Also for everything that `other` waits for.
     pub(crate) fn join(&mut self, other: Self) {
         self.batch = self.batch.max(other.batch);
@@ -89,6 +96,8 @@ pub(crate) enum Release {
     Open { link: LinkId, connack: Vec<u8> },
     /// A publication goes to other shards; `any` and `persistent` are masks of those with subscribers.
     Forward { message: Message, any: u64, persistent: u64, stamp: Option<u64> },
+    /// The store forgets a will that was published.
+    WillCleared { client: Arc<str>, number: SessionNumber },
 }
 
 /// A frame that waits.

@@ -143,6 +143,8 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            unretained: false,
+            durability: None,
             body,
             message: None,
         };
@@ -152,12 +154,17 @@ impl Shard {
         }
         let Some(packet_id) = view.packet_id else {
             if !refused {
+                self.leave_unretained(None, &mut routed);
                 self.route(now, &mut routed);
             }
             return Ok(());
         };
         if view.qos == QoS::AtLeastOnce {
             self.check_receive_maximum(slot)?;
+            if !refused && self.has_no_room_for(&mut routed) {
+                self.refuse_for_room(slot, PUBACK, packet_id, &routed);
+                return Ok(());
+            }
             let (reason, wait) = if refused {
                 (ReasonCode::NotAuthorized, None)
             } else {
@@ -186,8 +193,8 @@ impl Shard {
         let session = &mut self.out.sessions[routed.publisher as usize];
         if session.incoming.contains(packet_id) {
             // The first PUBREC may not have left: what it promises must be stored before this one says it.
-            let durable = session.is_durable();
-            let wait = durable.then(|| {
+            let waits = session.is_durable() && self.out.limits.are_ever_durable();
+            let wait = waits.then(|| {
                 let mut wait = self.out.this_batch();
                 self.peers.barrier(&mut wait);
                 wait
@@ -196,13 +203,17 @@ impl Shard {
             return Ok(());
         }
         self.check_receive_maximum(slot)?;
+        if self.has_no_room_for(routed) {
+            self.refuse_for_room(slot, PUBREC, packet_id, routed);
+            return Ok(());
+        }
         let session = &mut self.out.sessions[routed.publisher as usize];
         session.incoming.insert(packet_id);
         let durable = session.is_durable();
         if durable {
             let number = session.number;
             self.out.persist.push(Change::Incoming { session: number, packet_id });
-            routed.wait = Some(self.out.this_batch());
+            routed.wait = self.out.session_kept();
         }
         let receipt = self.route(now, routed);
         self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait.or(routed.wait));
@@ -225,7 +236,14 @@ impl Shard {
     }
 
     /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP once its wait is over.
-    fn acknowledge(&mut self, slot: u32, first: u8, id: PacketId, reason: ReasonCode, wait: Option<Wait>) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        slot: u32,
+        first: u8,
+        id: PacketId,
+        reason: ReasonCode,
+        wait: Option<Wait>,
+    ) {
         let link = &mut self.out.links[slot as usize];
         let [high, low] = id.get().to_be_bytes();
         if first == PUBACK && (wait.is_some() || link.held > 0) {
@@ -261,8 +279,10 @@ impl Shard {
             Ok(&UNSTORED) => (ReasonCode::Success, None),
             Ok(&sequence) => {
                 let state = RowState::Released(ack.packet_id);
+                let durable = session.is_durable();
                 self.out.persist.push(Change::Moved { session: session.number, sequence, state });
-                (ReasonCode::Success, Some(self.out.this_batch()))
+                let wait = if durable { self.out.session_kept() } else { None };
+                (ReasonCode::Success, wait)
             }
             Err(_) => (ReasonCode::PacketIdentifierNotFound, None),
         };
@@ -277,11 +297,11 @@ impl Shard {
         link.carried = link.carried.min(session.incoming.len());
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         let durable = session.is_durable().then_some(session.number);
-        let wait = durable.map(|session| {
+        let wait = durable.and_then(|session| {
             if known {
                 self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
             }
-            self.out.this_batch()
+            self.out.session_kept()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);
     }
@@ -325,8 +345,10 @@ impl Shard {
                 return Err(violation("a session expiry interval in DISCONNECT after none in CONNECT"));
             }
             session.expiry = expiry.min(self.out.limits.session_expiry);
-            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
-            self.out.persist.push(Change::Session { session: number, client, user, expiry: session.expiry });
+            if session.kept {
+                let change = session.told();
+                self.out.persist.push(change);
+            }
         }
         self.close(now, slot, Ending::Client(packet.reason));
         Ok(())

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use darter_codec::record::Durability;
+use darter_codec::topic;
 
 /// What happens to a message for which a queue has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,9 +48,9 @@ pub struct Limits {
     pub topic_levels: usize,
     /// Most subscriptions of one session.
     pub subscriptions: usize,
-    /// How safe a message is when its publisher gets the acknowledgement.
+    /// How safe a message is when its publisher gets the acknowledgement, and what sessions themselves are acknowledged with.
     pub durability: Durability,
-    /// The same for topic filters; the first that matches decides.
+    /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
     pub durability_for: Vec<(String, Durability)>,
     /// Most messages waiting in all queues of the server.
     pub queues_messages: usize,
@@ -61,6 +62,23 @@ pub struct Limits {
     pub history_points: u32,
     /// Largest payload that the history keeps, in bytes.
     pub history_payload: usize,
+}
+
+impl Limits {
+    /// How safe a message on this topic is when its publisher gets the acknowledgement.
+    #[must_use]
+    pub fn durability_of(&self, topic: &str) -> Durability {
+        let mut filters = self.durability_for.iter();
+        filters
+            .find(|(filter, _)| topic::matches(filter, topic))
+            .map_or(self.durability, |(_, durability)| *durability)
+    }
+
+    /// True when any acknowledgement of a message waits for the disk.
+    pub(crate) fn are_ever_durable(&self) -> bool {
+        let mut all = self.durability_for.iter().map(|(_, durability)| *durability);
+        self.durability == Durability::Always || all.any(|one| one == Durability::Always)
+    }
 }
 
 impl Default for Limits {
@@ -85,7 +103,7 @@ impl Default for Limits {
             queues_messages: 100_000_000,
             queues_bytes: 16 * 1024 * 1024 * 1024,
             queue_policy: QueuePolicy::DropNewest,
-            history_points: 20_000,
+            history_points: 2_000,
             history_payload: 4096,
         }
     }

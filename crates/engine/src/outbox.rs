@@ -14,7 +14,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use darter_codec::record::{Change, Origin, QueueRow, RowState};
+use darter_codec::record::{Change, Durability, Origin, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, PacketId, PublishHead, QoS};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
@@ -33,6 +33,8 @@ pub(crate) struct Outbox {
     /// Bytes that wait for all clients that do not keep up.
     pub(crate) waiting_bytes: usize,
     pub(crate) persist: Vec<Change>,
+    /// How many changes to messages there ever were that acknowledgements wait for.
+    pub(crate) promised: u64,
     /// Number of the batch that the changes in `persist` will be.
     pub(crate) batch: u64,
     /// Something waits for that batch, even if nothing is in it.
@@ -61,6 +63,10 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
+    /// It is not retained although its flag says so: the store has no room.
+    pub(crate) unretained: bool,
+    /// How safe it is to be kept, once that was asked.
+    pub(crate) durability: Option<Durability>,
     /// The payload as shared bytes, made when the first receiver needs it.
     pub(crate) body: Option<Bytes>,
     /// The message as it is stored, made when the first queue needs it.
@@ -79,6 +85,8 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
+            unretained: false,
+            durability: None,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
             message: Some(message.clone()),
         }
@@ -97,6 +105,10 @@ impl<'a> Routed<'a> {
                 )
             })
             .clone()
+    }
+
+    pub(crate) fn durability(&mut self, limits: &Limits) -> Durability {
+        *self.durability.get_or_insert_with(|| limits.durability_of(self.topic))
     }
 
     pub(crate) fn shared_body(&mut self) -> Option<Bytes> {
@@ -176,15 +188,16 @@ impl Outbox {
         let phase = if to.qos == QoS::AtLeastOnce { Phase::Puback } else { Phase::Pubrec };
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         link.sent += 1;
+        let mut awaited = false;
         if stored {
             session.has_shared_rows |= to.group.is_some();
             session.queue.next += 1;
             session.queue.unread = session.queue.next;
             let number = session.number;
-            let row = row(routed, to, RowState::Sent(packet_id));
-            self.persist.push(Change::Queued { session: number, sequence, row, durable });
+            let state = RowState::Sent(packet_id);
+            awaited = self.persist_row(routed, to, number, durable, sequence, state);
         }
-        let wait = routed.wait.or_else(|| (durable && to.qos == QoS::ExactlyOnce).then(|| self.this_batch()));
+        let wait = routed.wait.or_else(|| (awaited && to.qos == QoS::ExactlyOnce).then(|| self.this_batch()));
         self.send(now, routed, to.session, &Variant { packet_id: Some(packet_id), ..copy }, wait);
     }
 
@@ -268,8 +281,36 @@ impl Outbox {
         let sequence = queue.next;
         queue.next += 1;
         let (number, durable) = (session.number, session.is_durable());
-        let row = row(routed, to, RowState::Waiting);
-        self.persist.push(Change::Queued { session: number, sequence, row, durable });
+        self.persist_row(routed, to, number, durable, sequence, RowState::Waiting);
+    }
+
+    /// Hands a row to the store; `kept` when its session outlives the connection. True when its acknowledgement waits for that.
+    fn persist_row(
+        &mut self,
+        routed: &mut Routed<'_>,
+        to: Delivery<'_>,
+        session: SessionNumber,
+        kept: bool,
+        sequence: u64,
+        state: RowState,
+    ) -> bool {
+        let durability = if kept { routed.durability(&self.limits) } else { Durability::Memory };
+        let row = row(routed, to, state);
+        let durable = durability != Durability::Memory;
+        self.persist.push(Change::Queued { session, sequence, row, durable });
+        self.promise(durability)
+    }
+
+    /// Notes that something was changed for a message: true when its acknowledgement waits for that.
+    pub(crate) fn promise(&mut self, durability: Durability) -> bool {
+        let awaited = durability == Durability::Always;
+        self.promised += u64::from(awaited);
+        awaited
+    }
+
+    /// The condition that what this turn changed of a session is stored, if anybody waits for that.
+    pub(crate) fn session_kept(&mut self) -> Option<Wait> {
+        (self.limits.durability == Durability::Always).then(|| self.this_batch())
     }
 
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {

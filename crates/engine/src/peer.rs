@@ -4,7 +4,7 @@ use crate::effect::Effect;
 use crate::forward::{Frames, Note};
 use crate::groups::Member;
 use crate::held::{Lane, Wait};
-use crate::interest::Interests;
+use crate::interest::{Interest, Interests};
 use crate::link::NONE;
 use crate::outbox::Routed;
 use crate::shard::{Place, Shard};
@@ -130,6 +130,8 @@ pub(crate) struct Peers {
     /// Changes of interest that are numbered and not yet on their way.
     changes: Interests,
     answers: VecDeque<Answer>,
+    /// There are answers that wait for no batch.
+    unasked: bool,
     unsent: bool,
 }
 
@@ -175,6 +177,7 @@ impl Peers {
             stamp: 0,
             changes: Interests::default(),
             answers: VecDeque::new(),
+            unasked: false,
             unsent: false,
         }
     }
@@ -183,6 +186,11 @@ impl Peers {
     pub(crate) fn next_stamp(&mut self) -> u64 {
         self.stamp = ((self.stamp >> 6) + 1) << 6 | u64::from(self.place.index & 63);
         self.stamp
+    }
+
+    /// Stamps given from now on are newer than this one.
+    pub(crate) fn restore_stamp(&mut self, stamp: u64) {
+        self.stamp = self.stamp.max(stamp);
     }
 
     /// Whether any other shard is to get a publication.
@@ -264,7 +272,7 @@ impl Peers {
     }
 
     /// Tells the other shards what they must send here; `wait` then waits until they know.
-    fn announce(&mut self, filter: &str, interest: (bool, bool), wait: &mut Wait) {
+    fn announce(&mut self, filter: &str, interest: Interest, wait: &mut Wait) {
         self.number += 1;
         self.announced = self.number;
         wait.add_routed(self.number, self.others);
@@ -322,6 +330,7 @@ impl Peers {
             last.numbers.raise(numbers);
             return;
         }
+        self.unasked |= wait.batch == 0;
         self.answers.push_back(Answer { shard, wait, numbers });
     }
 
@@ -387,26 +396,29 @@ impl Shard {
         match item {
             PeerItem::Routed { batch } => self.handle_routed(now, from, &batch),
             PeerItem::Direct { to, message, number } => {
+                let promised = self.out.promised;
                 self.handle_direct(now, &to, &message);
                 if number > 0 {
-                    let wait = self.out.this_batch();
+                    let wait = self.promised_since(promised);
                     self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
             PeerItem::Interest { changes, number } => {
-                for (filter, any, persistent) in changes.iter() {
+                for (filter, Interest { any, persistent, kept }) in changes.iter() {
                     self.tree.set_remote(filter, from, any, persistent);
+                    self.tree.set_remote_kept(filter, from, kept);
                 }
-                let wait = self.out.this_batch();
+                // Nothing in it asks for everything that was sent before.
+                let wait = if changes.is_empty() { self.out.this_batch() } else { Wait::order() };
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.add_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Leave { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.remove_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
@@ -419,18 +431,28 @@ impl Shard {
                 self.release_held(now);
             }
         }
+        if core::mem::take(&mut self.peers.unasked) {
+            self.send_answers();
+        }
+    }
+
+    /// For this turn's batch, if anything was put into it that acknowledgements wait for.
+    fn promised_since(&mut self, before: u64) -> Wait {
+        if self.out.promised > before { self.out.this_batch() } else { Wait::order() }
     }
 
     /// What this shard wants of a filter from the others; nothing when there are none.
-    pub(crate) fn interest(&self, filter: &str) -> (bool, bool) {
+    pub(crate) fn interest(&self, filter: &str) -> Interest {
         if self.peers.others == 0 {
-            return (false, false);
+            return Interest::default();
         }
-        self.tree.find(filter).map_or((false, false), |id| self.tree.interest(id))
+        let Some(id) = self.tree.find(filter) else { return Interest::default() };
+        let (any, persistent) = self.tree.interest(id);
+        Interest { any, persistent, kept: persistent && self.is_kept_for_somebody(id) }
     }
 
     /// Tells the others when what this shard wants of a filter is not what it was before a change.
-    pub(crate) fn interest_changed(&mut self, filter: &str, before: (bool, bool), wait: &mut Wait) {
+    pub(crate) fn interest_changed(&mut self, filter: &str, before: Interest, wait: &mut Wait) {
         let after = self.interest(filter);
         if after == before {
             self.peers.wait_for_announced(wait);
@@ -445,9 +467,10 @@ impl Shard {
                 self.peers.stamp = self.peers.stamp.max(note.stamp);
                 self.set_retained(&mut routed, note.stamp, false);
             }
+            let promised = self.out.promised;
             let mut wait = self.route_local(now, &mut routed);
             if note.number > 0 {
-                wait.join(self.out.this_batch());
+                wait.join(self.promised_since(promised));
                 self.peers.answer(from, wait, Numbers { routed: note.number, ..Numbers::default() });
             }
         }

@@ -8,7 +8,7 @@ use crate::session::{Scan, Session};
 use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use darter_codec::record::{Change, Durability, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, PacketId, QoS};
 use darter_session::Phase;
 
@@ -146,12 +146,14 @@ impl Shard {
         let waits = self.out.sessions[slot as usize].window.get(packet_id);
         let Some((phase, _)) = waits.filter(|(_, tag)| **tag == sequence) else { return };
         self.count_sent(slot);
+        // While the store is full, CONNACK has not waited until this state is stored.
+        let wait = (self.full && phase != Phase::Puback).then(|| self.out.this_batch());
         if phase == Phase::Pubcomp {
             let link = self.out.sessions[slot as usize].link;
             let [high, low] = packet_id.get().to_be_bytes();
-            self.out.reply(link, &[0x62, 2, high, low], None);
+            self.out.reply(link, &[0x62, 2, high, low], wait);
         } else {
-            self.out.send_row(now, slot, row, packet_id, true, None);
+            self.out.send_row(now, slot, row, packet_id, true, wait);
         }
     }
 
@@ -182,7 +184,10 @@ impl Shard {
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         self.count_sent(slot);
         self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
-        let wait = (durable && exactly_once).then(|| self.out.this_batch());
+        let awaited = durable
+            && exactly_once
+            && self.out.limits.durability_of(row.message.topic()) == Durability::Always;
+        let wait = awaited.then(|| self.out.this_batch());
         self.out.send_row(now, slot, row, packet_id, false, wait);
     }
 

@@ -6,7 +6,7 @@ use crate::peer::Forwarded;
 use crate::shard::Shard;
 use crate::topics::{Matches, SubscriptionTree};
 use alloc::vec::Vec;
-use darter_codec::record::Change;
+use darter_codec::record::{Change, Durability};
 use darter_codec::{Message, QoS, ReasonCode, SubscriptionOptions};
 
 /// What became of a published message.
@@ -42,8 +42,8 @@ pub(crate) struct Scratch {
 impl Shard {
     /// Routes a message that a local client, the server or a will publishes: retained first, then everybody.
     pub(crate) fn route(&mut self, now: u64, routed: &mut Routed<'_>) -> Receipt {
-        let stored_before = self.out.persist.len();
-        let stamp = routed.retain.then(|| self.peers.next_stamp());
+        let promised = self.out.promised;
+        let stamp = (routed.retain && !routed.unretained).then(|| self.peers.next_stamp());
         if let Some(stamp) = stamp {
             self.set_retained(routed, stamp, true);
         }
@@ -52,8 +52,7 @@ impl Shard {
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;
-        let stored = self.out.persist.len() > stored_before;
-        let mut wait = if stored { self.out.this_batch() } else { Wait::order() };
+        let mut wait = if self.out.promised > promised { self.out.this_batch() } else { Wait::order() };
         wait.add_routed(remote.number, remote.waits_for);
         wait.join(direct);
         let wait = (wait != Wait::order()).then_some(wait);
@@ -125,17 +124,34 @@ impl Shard {
     /// was published on this shard, which has it stored.
     pub(crate) fn set_retained(&mut self, routed: &mut Routed<'_>, stamp: u64, here: bool) {
         // What the server says of itself is said again after a start.
-        let stored = here && !routed.topic.starts_with("$SYS/");
+        let told = here && !routed.topic.starts_with("$SYS/");
         if routed.payload.is_empty() {
-            if self.retained.remove(routed.topic, stamp).is_some() && stored {
+            let removed = self.retained.remove(routed.topic, stamp).is_some();
+            // Another shard may have stored one that is still on its way here.
+            let unknown = self.place.shards > 1 && self.retained.get(routed.topic).is_none();
+            if told && (removed || unknown) && self.stores_retained(routed) {
                 self.out.persist.push(Change::RetainedCleared { topic: routed.topic.into(), stamp });
             }
         } else {
             let message = routed.stored();
-            if self.retained.set(message.clone(), stamp) && stored {
-                self.out.persist.push(Change::Retained { message, stamp });
+            if self.retained.set(message.clone(), stamp) && told && self.stores_retained(routed) {
+                self.out.persist.push(match routed.durability(&self.out.limits) {
+                    Durability::Memory => Change::RetainedCleared { topic: routed.topic.into(), stamp },
+                    _ => Change::Retained { message, stamp },
+                });
             }
         }
+        if !self.outdated.is_empty() {
+            self.outdated.remove(routed.topic);
+        }
+    }
+
+    /// Whether the store is told of a change to a topic's retained message: not where memory is enough, unless it has one from
+    /// an earlier run.
+    fn stores_retained(&mut self, routed: &mut Routed<'_>) -> bool {
+        let durability = routed.durability(&self.out.limits);
+        self.out.promise(durability);
+        durability != Durability::Memory || self.outdated.contains(routed.topic)
     }
 }
 

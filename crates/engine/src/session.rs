@@ -5,7 +5,7 @@ use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use darter_codec::record::{QueueRow, SessionNumber};
+use darter_codec::record::{Change, QueueRow, SessionNumber};
 use darter_codec::{Message, SubscriptionOptions};
 use darter_session::{IncomingIds, Window};
 
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) expiry: u32,
     /// The store knows of it, even if its expiry has become 0 since.
     pub(crate) kept: bool,
+    /// The last batch with something of the session that was acknowledged to its client, or will be.
+    pub(crate) told_in: u64,
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
@@ -157,6 +159,7 @@ impl Session {
             user: None,
             expiry,
             kept: false,
+            told_in: 0,
             window: Window::default(),
             incoming: IncomingIds::default(),
             queue: Queue::default(),
@@ -172,6 +175,16 @@ impl Session {
 
     pub(crate) fn subscription_count(&self) -> usize {
         self.filters.len() + self.shared.len()
+    }
+
+    /// What the store is told of it while its client is there.
+    pub(crate) fn told(&self) -> Change {
+        Change::Session {
+            session: self.number,
+            client: self.client.clone(),
+            user: self.user.clone(),
+            expiry: self.expiry,
+        }
     }
 
     /// True when the session outlives its connection, so that what it holds must be stored.

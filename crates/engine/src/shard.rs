@@ -11,11 +11,13 @@ use crate::outbox::Outbox;
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
 use crate::queue::Load;
+use crate::returning::Returning;
 use crate::routing::Scratch;
 use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
 use crate::wheel::Wheel;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -27,7 +29,7 @@ use core::hash::SipHasher;
 use darter_codec::frame::{self, Scan};
 use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use slab::Slab;
 
 /// Which shard of how many, and the secrets that all of them share.
@@ -75,6 +77,15 @@ impl Place {
 /// 4. [`finish_turn`](Self::finish_turn).
 ///
 /// `now` is in milliseconds of any monotonic origin and never goes back.
+///
+/// # After a start
+///
+/// What the stores gave back goes in before anything else: [`restore_numbers`](Self::restore_numbers) and
+/// [`restore_retained`](Self::restore_retained) into every shard, [`restore_session`](Self::restore_session) and
+/// [`restore_will`](Self::restore_will) into the shard that [`owner`](Self::owner) names. With several shards the next
+/// step of a turn follows on each of them, again and again, until no shard has an [`Effect::Peer`] or a batch any more: each then knows
+/// what the others subscribe to. Then [`handle_timeout`](Self::handle_timeout) once on each, for deadlines that passed
+/// meanwhile, and the first connection may come.
 #[derive(Debug)]
 pub struct Shard {
     pub(crate) place: Place,
@@ -84,10 +95,13 @@ pub struct Shard {
     pub(crate) matches: Matches,
     pub(crate) scratch: Scratch,
     pub(crate) retained: RetainedTree,
+    /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
+    pub(crate) outdated: HashSet<Box<str>>,
     pub(crate) groups: Groups,
     pub(crate) peers: Peers,
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
+    pub(crate) returning: Returning,
     /// When expired retained messages are looked for, and when old removals of them are forgotten.
     pub(crate) next_sweep: u64,
     pub(crate) next_forgetting: u64,
@@ -99,7 +113,7 @@ pub struct Shard {
     pub(crate) serial: u32,
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
-    committed: u64,
+    pub(crate) committed: u64,
     /// The store has no room.
     pub(crate) full: bool,
     pub(crate) topic_scratch: String,
@@ -121,6 +135,7 @@ impl Shard {
                 spares: Spares::default(),
                 waiting_bytes: 0,
                 persist: Vec::new(),
+                promised: 0,
                 batch: 1,
                 batch_wanted: false,
                 held: VecDeque::new(),
@@ -136,10 +151,12 @@ impl Shard {
             matches: Matches::default(),
             scratch: Scratch::default(),
             retained: RetainedTree::new(seed),
+            outdated: HashSet::default(),
             groups: Groups::default(),
             peers: Peers::new(place),
             wheel: Wheel::new(now),
             timers: Timers::default(),
+            returning: Returning::default(),
             next_sweep: 0,
             next_forgetting: 0,
             closing: Vec::new(),
@@ -253,9 +270,7 @@ impl Shard {
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {
-        if self.peers.has_answers() {
-            self.peers.send_answers(self.committed);
-        }
+        self.send_answers();
         while let Some(held) = self.out.held.front() {
             if held.wait.batch > self.committed || !self.peers.reached(&held.wait) {
                 break;
@@ -271,7 +286,15 @@ impl Shard {
                 Release::Forward { message, any, persistent, stamp } => {
                     self.forward_held(&message, any, persistent, stamp);
                 }
+                Release::WillCleared { client, number } => self.clear_published_will(&client, number),
             }
+        }
+    }
+
+    /// Sends other shards the answers that wait for nothing any more.
+    pub(crate) fn send_answers(&mut self) {
+        if self.peers.has_answers() {
+            self.peers.send_answers(self.committed);
         }
     }
 

@@ -8,6 +8,7 @@
 
 pub mod broker_fixture;
 mod dice;
+mod disk;
 pub mod late_store;
 pub mod packets;
 pub mod pair;

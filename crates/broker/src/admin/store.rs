@@ -27,8 +27,8 @@ pub fn report(report: &Report) -> Value {
         "queued": queued,
         "syncs": syncs,
         "full": full,
-        "mending": mending,
         "trouble": trouble,
+        "mending": mending,
         "lost": losses(lost),
         "lost_since": losses(lost_since),
     })

@@ -85,9 +85,8 @@ impl Options {
             self.print(&told::live_stats(&status), told::stats_text)?;
         } else {
             let folder = self.existing_folder()?;
-            let findings = inspect::check(&folder).map_err(|error| explained(error, "stats"))?;
-            let bytes = size_of(&folder.join("messages"))?;
-            self.print(&told::stats(&folder, &findings, bytes), told::stats_text)?;
+            let stats = inspect::stats(&folder).map_err(|error| explained(error, "stats"))?;
+            self.print(&told::stats(&folder, &stats), told::stats_text)?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -133,19 +132,6 @@ impl Options {
         }
         Ok(folder)
     }
-}
-
-/// Bytes of the files in a folder that may not be there.
-fn size_of(folder: &Path) -> io::Result<u64> {
-    let entries = match folder.read_dir() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut bytes = 0;
-    for entry in entries {
-        bytes += entry?.metadata()?.len();
-    }
-    Ok(bytes)
 }
 
 fn in_use(folder: &Path, process: &str, action: &str) -> String {

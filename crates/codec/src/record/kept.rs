@@ -11,11 +11,13 @@ use alloc::vec::Vec;
 pub struct Kept {
     /// The sessions.
     pub sessions: Vec<KeptSession>,
-    /// Wills of clients that were connected without a session that outlives the connection, with the numbers of these.
+    /// Wills of clients that were connected without a session that outlives the connection, each with the number of the
+    /// session that it was told for.
     pub wills: Vec<(SessionNumber, KeptWill)>,
     /// Retained messages with their stamps.
     pub retained: Vec<(Message, u64)>,
-    /// The largest session number that was ever stored.
+    /// The largest session number that was ever stored, sessions compared without their topmost 8 bits, which name the shard
+    /// that made them.
     pub last_session: SessionNumber,
     /// The largest stamp of a retained message that was ever stored.
     pub last_stamp: u64,

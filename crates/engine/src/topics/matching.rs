@@ -13,6 +13,7 @@ pub struct Matches {
     groups: Vec<u32>,
     any: u64,
     persistent: u64,
+    kept: u64,
     /// The nodes reached with the levels so far, and those reached with one more.
     reached: Vec<u32>,
     next: Vec<u32>,
@@ -49,6 +50,12 @@ impl Matches {
         self.persistent
     }
 
+    /// The other shards with a matching subscription, of QoS 1 or 2, of a session that outlives its connection, by bit.
+    #[must_use]
+    pub fn remote_kept(&self) -> u64 {
+        self.kept
+    }
+
     /// True if nobody wants the message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -61,6 +68,7 @@ impl Matches {
         self.groups.clear();
         self.any = 0;
         self.persistent = 0;
+        self.kept = 0;
         self.reached.clear();
         self.next.clear();
     }
@@ -132,6 +140,7 @@ impl SubscriptionTree {
         if let Some(extra) = self.extras.get(content.extra) {
             out.any |= extra.any;
             out.persistent |= extra.persistent;
+            out.kept |= extra.kept;
             out.groups.extend_from_slice(&extra.groups);
         }
     }

@@ -34,7 +34,7 @@ impl Content {
     pub(super) fn add(&mut self, entry: &Entry<'_>, index: &Index) -> bool {
         match *entry {
             Entry::Session { session, expiry, client, user } => {
-                self.last_session = self.last_session.max(session);
+                self.saw(session);
                 let one = self.sessions.entry(session).or_default();
                 (one.client, one.user, one.expiry) = (client.into(), user.map(Into::into), expiry);
             }
@@ -60,7 +60,7 @@ impl Content {
                 self.retained.remove(&index.key(topic));
             }
             Entry::Will { session, delay, expiry, client, message } => {
-                self.last_session = self.last_session.max(session);
+                self.saw(session);
                 let Some(message) = message_of(message) else { return false };
                 let will = KeptWill { client: client.into(), message, delay, expiry };
                 self.sessions.entry(session).or_default().will = Some(will);
@@ -80,7 +80,15 @@ impl Content {
         true
     }
 
-    /// The key of the topic of a retained message that was just added.
+    fn saw(&mut self, session: SessionNumber) {
+        // The topmost 8 bits name the shard.
+        let counter = |session: SessionNumber| session & (u64::MAX >> 8);
+        if counter(session) > counter(self.last_session) {
+            self.last_session = session;
+        }
+    }
+
+    /// Everything that was gathered, with what the index knows of queues.
     pub(super) fn finish(mut self, index: &mut Index) -> Kept {
         let mut kept = Kept {
             retained: self.retained.into_values().collect(),

@@ -3,15 +3,61 @@
 use super::LogOptions;
 use super::folder::{self, Lock};
 use super::opening::opener;
-use super::recovery::{Findings, recover};
-use crate::{Answer, OpenError, Opened, Store};
+use super::recovery::recover;
+use crate::{Answer, Lost, OpenError, Opened, Store};
 use darter_codec::record::{Batch, Kept, KeptSession, QueueRow, RowState};
 use darter_codec::{Message, PacketId};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Wake;
 use std::thread::{self, Thread};
+
+/// What was found in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How full it is.
+    pub stats: Stats,
+    /// Files that are damaged, and what is wrong with each.
+    pub damaged: Vec<(PathBuf, String)>,
+    /// What the damage costs.
+    pub lost: Lost,
+    /// Records that were read.
+    pub records: u64,
+    /// Records that cannot be read although something of them is there.
+    pub unreadable: u64,
+    /// Records that are missing without a trace but their numbers.
+    pub missing: u64,
+    /// The last writing was interrupted; nobody had been told that it was done.
+    pub interrupted: bool,
+}
+
+/// How full a folder is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions.
+    pub sessions: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Retained messages.
+    pub retained: u64,
+    /// Queued messages.
+    pub queued: u64,
+    /// Files.
+    pub segments: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes of these that are still wanted.
+    pub live_bytes: u64,
+}
+
+/// How full the folder is; changes nothing.
+///
+/// # Errors
+/// As for [`check`].
+pub fn stats(folder: &Path) -> Result<Stats, OpenError> {
+    check(folder).map(|findings| findings.stats)
+}
 
 /// Reads everything and says what is there, what is damaged and what that costs. Changes nothing.
 ///

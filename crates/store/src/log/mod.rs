@@ -31,7 +31,6 @@ mod totals;
 mod writer;
 
 pub use opening::opener;
-pub use recovery::Findings;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -4,12 +4,13 @@ use super::content::{Content, message_of};
 use super::entry::{Entry, Kind};
 use super::frame::{Checksum, Found, Hint, first_number, scan};
 use super::index::{Index, Place, Secret};
+use super::inspect::{Findings, Stats};
 use super::segment::{FORMAT, HEADER, Header, Segments, set_aside};
 use super::side::{Mark, Side};
 use super::totals::{Totals, What};
 use crate::{Lost, OpenError};
 use darter_codec::record::{Kept, SessionNumber};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -35,33 +36,6 @@ pub(super) struct Recovered {
     pub(super) findings: Findings,
 }
 
-/// What was found while reading.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Findings {
-    /// Segments read.
-    pub segments: u64,
-    /// Records read.
-    pub records: u64,
-    /// Records that could not be read although something of them was there.
-    pub unreadable: u64,
-    /// Records that are missing without a trace but their numbers.
-    pub missing: u64,
-    /// Files with damage in them, by name.
-    pub damaged: Vec<String>,
-    /// The last writing was interrupted; nobody had been told that it was done.
-    pub interrupted: bool,
-    /// Sessions, subscriptions, retained messages and queued messages that are there.
-    pub sessions: u64,
-    /// Subscriptions that are there.
-    pub subscriptions: u64,
-    /// Retained messages that are there.
-    pub retained: u64,
-    /// Queued messages that are there.
-    pub queued: u64,
-    /// What is lost.
-    pub lost: Lost,
-}
-
 /// The state of reading.
 struct Reading {
     index: Index,
@@ -76,7 +50,8 @@ struct Reading {
     known: [u64; What::ALL.len()],
     unreadable: u64,
     missing: u64,
-    damaged: BTreeSet<u32>,
+    /// Segments with damage, and what is wrong with each.
+    damaged: BTreeMap<u32, &'static str>,
     records: u64,
     torn: bool,
 }
@@ -96,7 +71,8 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
     let mut reading = Reading::new(secret);
     let mut files = Vec::new();
     let next_segment = list.last().map_or(1, |(number, _)| number + 1);
-    let mut findings = Findings { segments: list.len() as u64, ..Findings::default() };
+    let mut findings = Findings::default();
+    findings.stats.segments = list.len() as u64;
     // One ahead: the number that the next segment begins with says what of this one was finished.
     let mut contents = list.iter().map(|(_, path)| fs::read(path).ok().filter(|bytes| is_begun(bytes)));
     let mut ahead = contents.next().flatten();
@@ -106,7 +82,7 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
         let last = position + 1 == list.len();
         let Some(bytes) = bytes else {
             if !last {
-                reading.damaged.insert(*number);
+                reading.damaged.insert(*number, "it cannot be read, or is empty");
             }
             if for_use {
                 // A disk that refuses even that leaves a file that is of no use and does no harm.
@@ -118,16 +94,17 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
         let acknowledged = following.or(mark.map(|mark| mark.next_record)).unwrap_or(0);
         reading.segment(secret.checksum(), *number, &bytes, acknowledged);
         if !right {
-            reading.damaged.insert(*number);
+            reading.damaged.insert(*number, "its header is damaged");
         }
         if for_use {
             files.push((*number, open(path).map_err(failed)?));
         }
     }
     let secret_lost = known.is_none() && !list.is_empty();
-    for number in &reading.damaged {
-        let name = list.iter().find(|(one, _)| one == number).map(|(_, path)| path);
-        findings.damaged.push(name.map_or_else(|| number.to_string(), |path| path.display().to_string()));
+    for (number, path) in &list {
+        if let Some(why) = reading.damaged.get(number) {
+            findings.damaged.push((path.clone(), (*why).to_owned()));
+        }
     }
     Ok(reading.finish(secret, files, next_segment, mark, secret_lost, findings))
 }
@@ -143,7 +120,7 @@ impl Reading {
             known: [0; What::ALL.len()],
             unreadable: 0,
             missing: 0,
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
             records: 0,
             torn: false,
         }
@@ -160,7 +137,7 @@ impl Reading {
                 let gap = self.expected.map_or(0, |expected| frame.first.saturating_sub(expected));
                 self.missing += gap.saturating_sub(std::mem::take(&mut self.stray));
                 if gap > 0 {
-                    self.damaged.insert(number);
+                    self.damaged.insert(number, "records before it or in it are missing");
                 }
                 let end = frame.first + u64::from(frame.count);
                 self.expected = Some(self.expected.map_or(end, |expected| expected.max(end)));
@@ -179,17 +156,17 @@ impl Reading {
             Found::Unreadable(kind) => {
                 awaited = awaited.saturating_sub(1);
                 self.unreadable(kind);
-                self.damaged.insert(number);
+                self.damaged.insert(number, "records in it are damaged");
             }
             Found::Junk => {
                 self.missing += std::mem::take(&mut awaited);
-                self.damaged.insert(number);
+                self.damaged.insert(number, "parts of it are damaged");
             }
             Found::Torn => self.torn = true,
         });
         if awaited > 0 {
             self.missing += awaited;
-            self.damaged.insert(number);
+            self.damaged.insert(number, "it ends early");
         }
     }
 
@@ -197,7 +174,7 @@ impl Reading {
         self.records += 1;
         if !self.content.add(entry, &self.index) {
             self.unreadable(entry.kind());
-            self.damaged.insert(at.segment);
+            self.damaged.insert(at.segment, "messages in it are damaged");
             return;
         }
         match *entry {
@@ -268,15 +245,21 @@ impl Reading {
         };
         let next_body = self.content.last_body + 1;
         let kept = self.content.finish(&mut self.index);
+        let usage = self.index.whole_usage();
         findings.records = self.records;
         findings.unreadable = self.unreadable;
         findings.missing = self.missing;
         findings.interrupted = self.torn;
         let count = |what| self.index.totals.of(what).count;
-        findings.sessions = count(What::Sessions);
-        findings.subscriptions = count(What::Subscriptions);
-        findings.retained = count(What::Retained);
-        findings.queued = count(What::Queued);
+        findings.stats = Stats {
+            sessions: count(What::Sessions),
+            subscriptions: count(What::Subscriptions),
+            retained: count(What::Retained),
+            queued: count(What::Queued),
+            bytes: usage.bytes,
+            live_bytes: usage.live,
+            ..findings.stats
+        };
         findings.lost = lost;
         let next_record = found_end.max(mark.map_or(0, |mark| mark.next_record));
         Recovered {
@@ -285,7 +268,7 @@ impl Reading {
             kept,
             lost,
             files,
-            damaged: self.damaged,
+            damaged: self.damaged.into_keys().collect(),
             next_segment,
             next_record,
             next_body,

@@ -1,14 +1,14 @@
 //! What is in a data folder, as JSON and as text.
 
 use crate::command::plain::{counted, number, size};
-use darter_broker::store::log::Findings;
+use darter_broker::store::log::inspect::{Findings, Stats};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
-/// How much is kept in a folder with files of so many bytes.
-pub(super) fn stats(folder: &Path, findings: &Findings, bytes: u64) -> Value {
-    let Findings { sessions, subscriptions, retained, queued, segments, .. } = findings;
+/// How much is kept.
+pub(super) fn stats(folder: &Path, stats: &Stats) -> Value {
+    let Stats { sessions, subscriptions, retained, queued, segments, bytes, live_bytes } = stats;
     json!({
         "folder": folder.display().to_string(),
         "running": false,
@@ -16,8 +16,9 @@ pub(super) fn stats(folder: &Path, findings: &Findings, bytes: u64) -> Value {
         "subscriptions": subscriptions,
         "retained": retained,
         "queued": queued,
-        "segments": segments,
+        "files": segments,
         "bytes": bytes,
+        "live_bytes": live_bytes,
     })
 }
 
@@ -31,25 +32,26 @@ pub(super) fn live_stats(status: &Value) -> Value {
         "retained": status["retained"]["messages"],
         "queued": status["store"]["queued"],
         "bytes": status["store"]["bytes"],
+        "live_bytes": status["store"]["live_bytes"],
     })
 }
 
 /// What was found, and how much is kept.
 pub(super) fn findings(findings: &Findings) -> Value {
-    let Findings { segments, records, unreadable, missing, damaged, interrupted, .. } = findings;
-    let Findings { sessions, subscriptions, retained, queued, lost, .. } = findings;
+    let damaged: Vec<_> = findings
+        .damaged
+        .iter()
+        .map(|(file, what)| json!({ "file": file.display().to_string(), "what": what }))
+        .collect();
+    let Stats { sessions, subscriptions, retained, queued, bytes, .. } = findings.stats;
     json!({
-        "segments": segments,
-        "records": records,
-        "unreadable": unreadable,
-        "missing": missing,
         "damaged": damaged,
-        "interrupted": interrupted,
-        "lost": lost.to_string(),
+        "lost": findings.lost.to_string(),
         "sessions": sessions,
         "subscriptions": subscriptions,
         "retained": retained,
         "queued": queued,
+        "bytes": bytes,
     })
 }
 
@@ -68,7 +70,8 @@ pub(super) fn stats_text(stats: &Value) -> String {
     let _ = writeln!(text, "  Sessions  {} with {subscriptions}", number(count("sessions")));
     let _ = writeln!(text, "  Queued    {}", counted(count("queued"), "message"));
     let _ = writeln!(text, "  Retained  {}", counted(count("retained"), "message"));
-    let _ = writeln!(text, "  Disk      {}", size(count("bytes")));
+    let (bytes, live) = (size(count("bytes")), size(count("live_bytes")));
+    let _ = writeln!(text, "  Disk      {bytes}, of which {live} are still wanted");
     text
 }
 
@@ -96,8 +99,9 @@ pub(super) fn repaired_text(findings: &Value) -> String {
 
 fn listed(damaged: &[Value]) -> String {
     let mut text = String::new();
-    for file in damaged.iter().filter_map(Value::as_str) {
-        let _ = writeln!(text, "{file} is damaged.");
+    for file in damaged {
+        let word = |name: &str| file[name].as_str().unwrap_or_default();
+        let _ = writeln!(text, "{}: {}", word("file"), word("what"));
     }
     text
 }
@@ -120,27 +124,33 @@ mod tests {
 
     #[test]
     fn damage_is_told_with_what_it_costs() {
-        let fine = Findings { sessions: 1, queued: 5, ..Findings::default() };
+        let stats = Stats { sessions: 1, queued: 5, ..Stats::default() };
+        let fine = Findings { stats: stats.clone(), ..Findings::default() };
         let kept = "1 session, 0 subscriptions, 5 queued messages, 0 retained messages";
         assert!(is_clean(&fine));
         assert_eq!(findings_text(&findings(&fine)), format!("Everything can be read: {kept}.\n"));
         assert_eq!(repaired_text(&findings(&fine)), format!("Nothing had to be repaired: {kept}.\n"));
         let lost = Lost { queued: 2, at_least: true, ..Lost::default() };
-        let bad = Findings { damaged: vec!["1.log".into()], lost, ..fine };
+        let bad = Findings {
+            stats,
+            damaged: vec![("/d/1.log".into(), "cut short".into())],
+            lost,
+            ..Findings::default()
+        };
         assert!(!is_clean(&bad));
         let text = findings_text(&findings(&bad));
         assert_eq!(
             text,
-            format!("1.log is damaged.\nIt costs: at least 2 queued messages. What can be read: {kept}.\n")
+            format!("/d/1.log: cut short\nIt costs: at least 2 queued messages. What can be read: {kept}.\n")
         );
         assert!(repaired_text(&findings(&bad)).contains("set aside"));
     }
 
     #[test]
     fn a_running_server_and_a_folder_are_told_alike() {
-        let of_folder = stats(Path::new("/d"), &Findings { sessions: 2, ..Findings::default() }, 1024);
+        let of_folder = stats(Path::new("/d"), &Stats { sessions: 2, bytes: 1024, ..Stats::default() });
         let of_server = live_stats(&json!({
-            "store": { "folder": "/d", "queued": 0, "bytes": 1024 },
+            "store": { "folder": "/d", "queued": 0, "bytes": 1024, "live_bytes": 0 },
             "sessions": { "now": 2, "subscriptions": 0 }, "retained": { "messages": 0 },
         }));
         assert_eq!(stats_text(&of_folder), stats_text(&of_server));
