@@ -2,6 +2,7 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
+use crate::enqueue::Queued;
 use crate::event::{DropReason, Ending, Event};
 use crate::groups::Groups;
 use crate::held::{HELD_MOST, Release};
@@ -145,6 +146,7 @@ impl Shard {
                 counters: Counters::default(),
                 drops: Drops::default(),
                 templates: Templates::default(),
+                queued: Queued::new(place.shards),
             },
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
@@ -309,6 +311,7 @@ impl Shard {
     /// The next thing the driver shall do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if self.out.effects.is_empty() {
+            self.enforce_queue_limits();
             self.peers.flush(&mut self.out.effects);
             while let Some(drop) = self.out.drops.poll_fresh() {
                 self.out.effects.push_back(Effect::Event(Event::Dropped(drop)));

@@ -69,6 +69,7 @@ mod full;
 mod group_schedules;
 mod keep_alive;
 mod limits;
+mod queue_limits;
 mod restart;
 mod retained;
 mod schedules;
