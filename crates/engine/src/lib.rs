@@ -17,6 +17,7 @@ mod forward;
 mod full;
 mod groups;
 mod held;
+mod history;
 mod incoming;
 mod interest;
 mod lifecycle;

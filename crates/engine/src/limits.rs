@@ -46,6 +46,11 @@ pub struct Limits {
     pub durability: Durability,
     /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
     pub durability_for: Vec<(String, Durability)>,
+    /// Most publications that go into the history in one second, of the whole server; 0 turns it off. Each shard of the server
+    /// has an equal share.
+    pub history_points: u32,
+    /// Largest payload of a publication that goes into the history, in bytes.
+    pub history_payload: usize,
 }
 
 /// What happens when a message would take a queue beyond its limits. Each message dropped is counted.
@@ -100,6 +105,8 @@ impl Default for Limits {
             subscriptions: 200_000,
             durability: Durability::Always,
             durability_for: Vec::new(),
+            history_points: 2_000,
+            history_payload: 4_096,
         }
     }
 }

@@ -67,6 +67,7 @@ mod durability;
 mod expiry;
 mod full;
 mod group_schedules;
+mod history;
 mod keep_alive;
 mod limits;
 mod queue_limits;
