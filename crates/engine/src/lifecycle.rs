@@ -31,6 +31,9 @@ impl Shard {
         }
         session.queue.ahead = None;
         session.queue.loading = false;
+        if core::mem::take(&mut session.queue.trimming) {
+            self.out.queued.over.push(slot);
+        }
         let (number, expiry) = (session.number, session.expiry);
         if !with_will && session.will.take().is_some() {
             // DISCONNECT with reason 0 discards the will [MQTT-3.14.4-3].
@@ -78,6 +81,7 @@ impl Shard {
             self.out.counters.expired_sessions += 1;
         }
         let client = session.client.clone();
+        self.out.queued.leave(session.queue.waiting, session.queue.waiting_bytes);
         if session.queue.waiting > 0 && !session.has_shared_rows {
             let waiting = session.queue.waiting as u64;
             let Outbox { drops, counters, .. } = &mut self.out;

@@ -2,6 +2,7 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
+use crate::enqueue::Queued;
 use crate::event::DropReason;
 use crate::held::{HELD_MOST, Held, HeldBytes, Release, Wait};
 use crate::limits::Limits;
@@ -9,12 +10,11 @@ use crate::link::{Link, LinkState, NONE, Waiting};
 use crate::output::{SHARED_FROM, Spares};
 use crate::session::{Session, UNSTORED};
 use crate::template::Templates;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use darter_codec::record::{Change, Durability, Origin, QueueRow, RowState, SessionNumber};
+use darter_codec::record::{Change, Durability, QueueRow, RowState};
 use darter_codec::{Message, PacketId, PublishHead, QoS};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
@@ -47,6 +47,7 @@ pub(crate) struct Outbox {
     pub(crate) counters: Counters,
     pub(crate) drops: Drops,
     pub(crate) templates: Templates,
+    pub(crate) queued: Queued,
 }
 
 /// An application message on its way to its receivers.
@@ -156,7 +157,7 @@ impl Outbox {
             if to.qos == QoS::AtMostOnce {
                 self.drops.count(&session.client, routed.topic, DropReason::Offline, &mut self.counters);
             } else {
-                self.enqueue(routed, to);
+                self.enqueue(now, routed, to);
             }
             return;
         }
@@ -175,7 +176,7 @@ impl Outbox {
         }
         let room = link.sent < link.sent_most && link.output.len() < budget;
         if !room || !session.queue.is_live() || session.window.is_full() {
-            self.enqueue(routed, to);
+            self.enqueue(now, routed, to);
             return;
         }
         if !fits(link, routed, &copy, now) {
@@ -193,6 +194,7 @@ impl Outbox {
             session.has_shared_rows |= to.group.is_some();
             session.queue.next += 1;
             session.queue.unread = session.queue.next;
+            session.queue.oldest = session.queue.next;
             let number = session.number;
             let state = RowState::Sent(packet_id);
             awaited = self.persist_row(routed, to, number, durable, sequence, state);
@@ -262,55 +264,6 @@ impl Outbox {
             identifiers,
         };
         fits(link, &Routed::from_message(&row.message), &copy, now)
-    }
-
-    fn enqueue(&mut self, routed: &mut Routed<'_>, to: Delivery<'_>) {
-        let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
-        let bytes = routed.topic.len() + routed.payload.len() + routed.properties.len();
-        let queue = &mut session.queue;
-        if queue.waiting >= self.limits.queue_messages
-            || queue.waiting_bytes + bytes > self.limits.queue_bytes
-        {
-            self.drops.count(&session.client, routed.topic, DropReason::QueueFull, &mut self.counters);
-            return;
-        }
-        session.has_shared_rows |= to.group.is_some();
-        let queue = &mut session.queue;
-        queue.waiting += 1;
-        queue.waiting_bytes += bytes;
-        let sequence = queue.next;
-        queue.next += 1;
-        let (number, durable) = (session.number, session.is_durable());
-        self.persist_row(routed, to, number, durable, sequence, RowState::Waiting);
-    }
-
-    /// Hands a row to the store; `kept` when its session outlives the connection. True when its acknowledgement waits for that.
-    fn persist_row(
-        &mut self,
-        routed: &mut Routed<'_>,
-        to: Delivery<'_>,
-        session: SessionNumber,
-        kept: bool,
-        sequence: u64,
-        state: RowState,
-    ) -> bool {
-        let durability = if kept { routed.durability(&self.limits) } else { Durability::Memory };
-        let row = row(routed, to, state);
-        let durable = durability != Durability::Memory;
-        self.persist.push(Change::Queued { session, sequence, row, durable });
-        self.promise(durability)
-    }
-
-    /// Notes that something was changed for a message: true when its acknowledgement waits for that.
-    pub(crate) fn promise(&mut self, durability: Durability) -> bool {
-        let awaited = durability == Durability::Always;
-        self.promised += u64::from(awaited);
-        awaited
-    }
-
-    /// The condition that what this turn changed of a session is stored, if anybody waits for that.
-    pub(crate) fn session_kept(&mut self) -> Option<Wait> {
-        (self.limits.durability == Durability::Always).then(|| self.this_batch())
     }
 
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
@@ -506,12 +459,6 @@ const PRESSING: usize = 128 * 1024;
 
 /// First byte of a PUBACK.
 pub(crate) const PUBACK: u8 = 0x40;
-
-fn row(routed: &mut Routed<'_>, to: Delivery<'_>, state: RowState) -> QueueRow {
-    let origin = (!to.identifiers.is_empty() || to.group.is_some())
-        .then(|| Box::new(Origin { identifiers: to.identifiers.to_vec(), group: to.group.cloned() }));
-    QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state }
-}
 
 fn head_of<'a>(routed: &Routed<'a>, copy: &Variant<'a>, alias: OutgoingAlias, now: u64) -> PublishHead<'a> {
     let (topic, topic_alias) = match alias {

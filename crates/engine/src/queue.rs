@@ -13,7 +13,7 @@ use darter_codec::{Message, PacketId, QoS};
 use darter_session::Phase;
 
 /// Rows read from the store at once.
-const ROWS_AHEAD: usize = 256;
+pub(crate) const ROWS_AHEAD: usize = 256;
 /// Retained messages sent before the room in the output is looked at again.
 const RETAINED_AT_ONCE: usize = 64;
 /// Pages of retained messages looked through for one session before others get their turn.
@@ -159,10 +159,8 @@ impl Shard {
 
     fn send_first(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
         let message = &row.message;
-        let session = &mut self.out.sessions[slot as usize];
-        let bytes = message.topic().len() + message.payload().len() + message.properties().len();
-        session.queue.waiting = session.queue.waiting.saturating_sub(1);
-        session.queue.waiting_bytes = session.queue.waiting_bytes.saturating_sub(bytes);
+        self.out.leave_queue(slot, sequence, message);
+        let session = &self.out.sessions[slot as usize];
         let (number, link, durable) = (session.number, session.link, session.is_durable());
         let expired = message.expires_at().is_some_and(|at| at <= now);
         let unwanted = if expired {
@@ -229,6 +227,11 @@ impl Shard {
             return;
         };
         let queue = &mut session.queue;
+        let trimming = core::mem::take(&mut queue.trimming);
+        if trimming && !queue.loading {
+            self.drop_oldest(slot, &rows, through.min(asked));
+            return;
+        }
         if !queue.loading || session.link == NONE {
             return;
         }
@@ -238,6 +241,9 @@ impl Shard {
         queue.unread = through.min(asked).max(seen).max(queue.unread);
         if !rows.is_empty() {
             queue.ahead = Some(VecDeque::from(rows).into());
+        }
+        if trimming {
+            self.trim(slot);
         }
         self.pump(now, slot);
     }

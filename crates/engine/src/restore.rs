@@ -66,6 +66,7 @@ impl Shard {
         session.queue.next = kept.next;
         session.queue.waiting = kept.waiting;
         session.queue.waiting_bytes = kept.waiting_bytes;
+        self.out.queued.join(kept.waiting, kept.waiting_bytes);
         session.has_shared_rows = kept.has_shared_rows;
         for packet_id in kept.incoming {
             session.incoming.insert(packet_id);

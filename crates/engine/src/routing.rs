@@ -49,6 +49,9 @@ impl Shard {
         }
         let mut matches = core::mem::take(&mut self.matches);
         self.tree.matches(routed.topic, &mut matches);
+        if self.history.is_on() {
+            self.record(now, matches.topic_hash(), routed);
+        }
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;

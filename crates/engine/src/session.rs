@@ -129,8 +129,14 @@ pub(crate) struct Queue {
     /// Messages and bytes that wait and were never sent.
     pub(crate) waiting: usize,
     pub(crate) waiting_bytes: usize,
-    /// True while the store reads for this session.
+    /// Nothing before this sequence waits to be sent for the first time.
+    pub(crate) oldest: u64,
+    /// Messages that joined although all queues together had no room; as many of the oldest go.
+    pub(crate) owed: usize,
+    /// True while the store reads what this session is sent next.
     pub(crate) loading: bool,
+    /// True while the store reads what is dropped so that newer messages have room.
+    pub(crate) trimming: bool,
     #[expect(clippy::box_collection, reason = "mostly absent, and there are many sessions")]
     pub(crate) ahead: Option<Box<VecDeque<(u64, QueueRow)>>>,
 }

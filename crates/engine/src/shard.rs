@@ -2,9 +2,11 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
+use crate::enqueue::Queued;
 use crate::event::{DropReason, Ending, Event};
 use crate::groups::Groups;
 use crate::held::{HELD_MOST, Release};
+use crate::history::History;
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE};
 use crate::outbox::Outbox;
@@ -74,7 +76,7 @@ impl Place {
 /// 2. [`take_batch`](Self::take_batch): stores the changes and, once they are stored (at once or in a later turn), calls
 ///    [`handle_committed`](Self::handle_committed); [`poll_effect`](Self::poll_effect) until there is none; both again until nothing comes;
 /// 3. [`poll_dirty`](Self::poll_dirty): writes each output once, then [`written`](Self::written);
-/// 4. [`finish_turn`](Self::finish_turn).
+/// 4. [`take_records`](Self::take_records) for the history, if there is one; [`finish_turn`](Self::finish_turn).
 ///
 /// `now` is in milliseconds of any monotonic origin and never goes back.
 ///
@@ -94,6 +96,7 @@ pub struct Shard {
     pub(crate) tree: SubscriptionTree,
     pub(crate) matches: Matches,
     pub(crate) scratch: Scratch,
+    pub(crate) history: History,
     pub(crate) retained: RetainedTree,
     /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
     pub(crate) outdated: HashSet<Box<str>>,
@@ -124,6 +127,7 @@ impl Shard {
     /// A shard with nothing in it. `seed` keys its hash tables against topics chosen to collide.
     #[must_use]
     pub fn new(place: Place, limits: Limits, seed: u64, now: u64) -> Self {
+        let history = History::new(&limits, place.shards);
         Self {
             place,
             out: Outbox {
@@ -145,11 +149,13 @@ impl Shard {
                 counters: Counters::default(),
                 drops: Drops::default(),
                 templates: Templates::default(),
+                queued: Queued::new(place.shards),
             },
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
             matches: Matches::default(),
             scratch: Scratch::default(),
+            history,
             retained: RetainedTree::new(seed),
             outdated: HashSet::default(),
             groups: Groups::default(),
@@ -309,6 +315,7 @@ impl Shard {
     /// The next thing the driver shall do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if self.out.effects.is_empty() {
+            self.enforce_queue_limits();
             self.peers.flush(&mut self.out.effects);
             while let Some(drop) = self.out.drops.poll_fresh() {
                 self.out.effects.push_back(Effect::Event(Event::Dropped(drop)));

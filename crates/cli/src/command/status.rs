@@ -72,9 +72,17 @@ fn text(status: &Value) -> String {
     if status.pointer("/store/full") == Some(&Value::Bool(true)) {
         line("Disk", "full: what would have to be stored is refused until there is room".into());
     }
-    match word("/store/lost/words") {
-        "" | "nothing" => {}
-        lost => line("Lost", format!("{lost}, when the data folder was opened")),
+    if let Some(trouble) = status.pointer("/store/trouble").and_then(Value::as_str) {
+        line("Trouble", format!("the disk said last: {trouble}"));
+    }
+    for (path, when) in [("lost", "when the data folder was opened"), ("lost_since", "since then")] {
+        match word(&format!("/store/{path}/words")) {
+            "" | "nothing" => {}
+            lost => line("Lost", format!("{lost}, {when}")),
+        }
+    }
+    if status.pointer("/store/mending") == Some(&Value::Bool(true)) {
+        line("Mending", "damaged files are being replaced".into());
     }
     text
 }
@@ -99,10 +107,20 @@ mod tests {
         assert!(fine.contains("1,000 received, 2 sent, none dropped\n"), "{fine}");
         assert!(!fine.contains("Lost") && !fine.contains("Disk"), "{fine}");
         status["store"]["lost"]["words"] = json!("2 sessions");
+        status["store"]["lost_since"] = json!({ "words": "1 queued message" });
         status["store"]["full"] = json!(true);
+        status["store"]["mending"] = json!(true);
+        status["store"]["trouble"] = json!("no space left");
         status["messages"]["dropped"] = json!(3);
         let bad = text(&status);
-        for part in ["  Lost       2 sessions", "  Disk       full", "3 dropped ('darter drops'"] {
+        for part in [
+            "  Lost       2 sessions, when the",
+            "  Lost       1 queued message, since then",
+            "  Mending    ",
+            "  Trouble    the disk said last: no space left",
+            "  Disk       full",
+            "3 dropped ('darter drops'",
+        ] {
             assert!(bad.contains(part), "{bad}");
         }
     }

@@ -14,6 +14,7 @@ pub struct Matches {
     any: u64,
     persistent: u64,
     kept: u64,
+    hash: u64,
     /// The nodes reached with the levels so far, and those reached with one more.
     reached: Vec<u32>,
     next: Vec<u32>,
@@ -56,6 +57,12 @@ impl Matches {
         self.kept
     }
 
+    /// A keyed hash of the topic name, which nobody outside can foretell.
+    #[must_use]
+    pub fn topic_hash(&self) -> u64 {
+        self.hash
+    }
+
     /// True if nobody wants the message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -82,7 +89,9 @@ impl SubscriptionTree {
     /// the tree; nothing is allocated once `out` has grown to its use.
     pub fn matches(&self, topic: &str, out: &mut Matches) {
         out.clear();
-        if let Some(literal) = self.literals.find(topic) {
+        let (literal, hash) = self.literals.find_and_hash(topic);
+        out.hash = hash;
+        if let Some(literal) = literal {
             self.found(FilterId::of_literal(literal), out);
         }
         let root = &self.wildcards.nodes[ROOT];

@@ -15,7 +15,7 @@ mod wire;
 use crate::dice::Dice;
 use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
-use darter_codec::{Connect, ReasonCode};
+use darter_codec::{Connect, Message, ReasonCode};
 use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node};
@@ -137,6 +137,7 @@ impl Pair {
             touched: false,
             writable: Vec::new(),
             events: Vec::new(),
+            records: Vec::new(),
         };
         self.nodes = (0..shards).map(node).collect();
         let lanes = usize::from(shards) * usize::from(shards);
@@ -203,6 +204,11 @@ impl Pair {
     /// Takes what the server said has happened, shard by shard.
     pub fn events(&mut self) -> Vec<Event> {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.events)).collect()
+    }
+
+    /// Takes what went into the history, shard by shard.
+    pub fn records(&mut self) -> Vec<Message> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.records)).collect()
     }
 
     /// Everything that a shard's store has committed.

@@ -4,6 +4,7 @@ use super::Pair;
 use super::wire::ServerEnd;
 use crate::late_store::LateStore;
 use bytes::Bytes;
+use darter_codec::Message;
 use darter_engine::{Effect, Event, LinkId, PeerItem, Shard};
 use darter_store::{Answer, Store};
 
@@ -19,6 +20,8 @@ pub(crate) struct Node {
     /// Links whose client made room for more.
     pub(crate) writable: Vec<LinkId>,
     pub(crate) events: Vec<Event>,
+    /// What went into the history.
+    pub(crate) records: Vec<Message>,
 }
 
 /// What one shard hands to another.
@@ -108,7 +111,9 @@ impl Pair {
                 break;
             }
         }
-        self.nodes[node].shard.finish_turn();
+        let one = &mut self.nodes[node];
+        one.shard.take_records(&mut one.records);
+        one.shard.finish_turn();
     }
 
     fn settle(&mut self, node: usize) {

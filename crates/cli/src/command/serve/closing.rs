@@ -8,7 +8,8 @@ use std::path::Path;
 pub(super) fn log(folder: Option<&Path>, report: &Report) {
     let Some(folder) = folder else { return };
     let text = text(folder, report);
-    if report.lost.is_nothing() && !report.full { tracing::info!("{text}") } else { tracing::warn!("{text}") }
+    let fine = report.lost.is_nothing() && report.lost_since.is_nothing() && !report.full;
+    if fine { tracing::info!("{text}") } else { tracing::warn!("{text}") }
 }
 
 fn text(folder: &Path, report: &Report) -> String {
@@ -16,6 +17,9 @@ fn text(folder: &Path, report: &Report) -> String {
     let mut text = format!("stored and closed: {}, {what}", folder.display());
     if !report.lost.is_nothing() {
         text += &format!("; lost when it was opened: {}", report.lost);
+    }
+    if !report.lost_since.is_nothing() {
+        text += &format!("; lost since: {}", report.lost_since);
     }
     if report.full {
         text += "; there was no room for more on the disk, and clients were refused what could not be stored";
@@ -39,7 +43,9 @@ mod tests {
             lost.ends_with("; lost when it was opened: at least 2 sessions, 5 queued messages"),
             "{lost}"
         );
+        report.lost_since = Lost { queued: 1, ..Lost::default() };
         report.full = true;
-        assert!(text(folder, &report).contains("no room"));
+        let all = text(folder, &report);
+        assert!(all.contains("; lost since: 1 queued message; there was no room"), "{all}");
     }
 }

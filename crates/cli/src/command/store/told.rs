@@ -1,6 +1,6 @@
 //! What is in a data folder, as JSON and as text.
 
-use crate::command::plain::{counted, size};
+use crate::command::plain::{counted, number, size};
 use darter_broker::store::log::inspect::{Findings, Stats};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -67,7 +67,7 @@ pub(super) fn stats_text(stats: &Value) -> String {
         let _ = writeln!(text, "{folder}\n");
     }
     let subscriptions = counted(count("subscriptions"), "subscription");
-    let _ = writeln!(text, "  Sessions  {} with {subscriptions}", counted(count("sessions"), "session"));
+    let _ = writeln!(text, "  Sessions  {} with {subscriptions}", number(count("sessions")));
     let _ = writeln!(text, "  Queued    {}", counted(count("queued"), "message"));
     let _ = writeln!(text, "  Retained  {}", counted(count("retained"), "message"));
     let (bytes, live) = (size(count("bytes")), size(count("live_bytes")));
@@ -154,6 +154,6 @@ mod tests {
             "sessions": { "now": 2, "subscriptions": 0 }, "retained": { "messages": 0 },
         }));
         assert_eq!(stats_text(&of_folder), stats_text(&of_server));
-        assert!(stats_text(&of_folder).contains("  Sessions  2 sessions with 0 subscriptions\n"));
+        assert!(stats_text(&of_folder).contains("  Sessions  2 with 0 subscriptions\n"));
     }
 }
