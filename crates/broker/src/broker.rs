@@ -13,6 +13,7 @@ use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
+use darter_store::history::History;
 use darter_store::{Keeper, OpenError, Report, Store};
 use mio::Poll;
 use std::hash::{BuildHasher, RandomState};
@@ -31,6 +32,7 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
     keeper: Arc<dyn Keeper>,
+    history: Option<Arc<History>>,
     clock: Clock,
 }
 
@@ -77,6 +79,8 @@ impl Broker {
             store.start(inbox.store_waker());
         }
         let brains = restored_shards(options, shards, clock, opened.kept, &mut stores);
+        // Behind the store, which holds the lock of the folder.
+        let history = options.history.clone().map(|options| Arc::new(History::open(options)));
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
@@ -88,6 +92,7 @@ impl Broker {
                 shard,
                 store,
                 keeper: keeper.clone(),
+                history: history.clone(),
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
@@ -97,7 +102,8 @@ impl Broker {
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock };
+        let mut broker =
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, history, clock };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -131,6 +137,13 @@ impl Broker {
     #[must_use]
     pub fn store_report(&self) -> Report {
         self.keeper.report()
+    }
+
+    /// What is remembered of the messages on every topic, if anything is: the last messages, those of a time, the same
+    /// down-sampled, and the topics that there are.
+    #[must_use]
+    pub fn history(&self) -> Option<&Arc<History>> {
+        self.history.as_ref()
     }
 
     /// Tells when a shard's thread ends by itself. A program that serves others should end with it: the server
@@ -179,6 +192,8 @@ impl Broker {
             let _ = thread.join();
         }
         self.keeper.finish();
+        // The last one to hold it waits until it is on the disk.
+        self.history = None;
     }
 }
 
@@ -198,9 +213,13 @@ fn restored_shards(
 ) -> Vec<Shard> {
     let key = RandomState::new().hash_one(std::process::id());
     let now = clock.now();
+    let mut limits = options.limits.clone();
+    if options.history.is_none() {
+        limits.history_points = 0;
+    }
     let shard = |index| {
         let place = Place { index, shards, key };
-        Shard::new(place, options.limits.clone(), RandomState::new().hash_one(index), now)
+        Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
     };
     let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
     restoring::restore(now, kept, &mut brains, stores);

@@ -3,6 +3,7 @@
 use crate::auth::{AllowAll, Authenticator};
 use darter_engine::Limits;
 use darter_store::Opener;
+use darter_store::history::HistoryOptions;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Options {
     pub status_interval: Duration,
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What is remembered of the messages on every topic; nothing unless something is said.
+    pub history: Option<HistoryOptions>,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
 }
@@ -39,6 +42,7 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
+            history: None,
             store: darter_store::in_memory(),
         }
     }

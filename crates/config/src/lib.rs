@@ -113,7 +113,9 @@ impl Config {
     /// When the name of a host to listen on is not known, or there is no place for the data.
     pub fn options(&self) -> Result<Options, OptionsError> {
         let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
-        let store = match self.storage.data_dir.folder()? {
+        let folder = self.storage.data_dir.folder()?;
+        let history = self.history.options(folder.as_deref());
+        let store = match folder {
             Some(folder) => log::opener(self.storage.log_options(folder)),
             None => in_memory(),
         };
@@ -123,6 +125,7 @@ impl Config {
             shards: self.server.shards,
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),
+            history,
             store,
             ..Options::default()
         })

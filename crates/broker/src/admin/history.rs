@@ -1,8 +1,10 @@
 //! `history`: what was published on a topic.
 
 use super::{Refusal, Subject};
+use darter_store::history::{History, Sample};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
 
@@ -27,7 +29,7 @@ pub trait Queries: Send + Sync + Debug {
     /// When what is kept cannot be read.
     fn range(&self, topic: &str, from: u64, to: u64, most: usize) -> io::Result<Vec<Point>>;
 
-    /// The same time in about `points` equal parts, those without a point left out.
+    /// The same time in about `points` equal parts, those without a number left out.
     ///
     /// # Errors
     /// When what is kept cannot be read.
@@ -171,4 +173,40 @@ fn part(part: &Part) -> Value {
         })
         .collect();
     json!({ "at": part.at, "count": part.count, "numbers": numbers })
+}
+
+impl Queries for History {
+    fn last(&self, topic: &str, count: usize) -> io::Result<Vec<Point>> {
+        Ok(Self::last(self, topic, count).into_iter().map(kept).collect())
+    }
+
+    fn range(&self, topic: &str, from: u64, to: u64, most: usize) -> io::Result<Vec<Point>> {
+        Ok(Self::range(self, topic, from..to, most).into_iter().map(kept).collect())
+    }
+
+    /// With the numbers of the payloads themselves, and of the fields that the last payload has.
+    fn downsampled(&self, topic: &str, from: u64, to: u64, points: usize) -> io::Result<Vec<Part>> {
+        let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
+        let fields = self.fields(topic);
+        for field in std::iter::once(None).chain(fields.iter().map(|field| Some(&**field))) {
+            for Sample { time_ms, count, min, mean, max } in
+                Self::downsampled(self, topic, field, from..to, points)
+            {
+                let part =
+                    parts.entry(time_ms).or_insert(Part { at: time_ms, count: 0, numbers: Vec::new() });
+                part.count = part.count.max(count);
+                let field = field.unwrap_or_default().to_owned();
+                part.numbers.push(Numbers { field, count, min, mean, max });
+            }
+        }
+        Ok(parts.into_values().collect())
+    }
+
+    fn topics(&self, prefix: &str, most: usize) -> io::Result<Vec<String>> {
+        Ok(Self::topics(self, prefix, most))
+    }
+}
+
+fn kept(point: darter_store::history::Point) -> Point {
+    Point { at: point.time_ms, payload: point.payload.into() }
 }

@@ -5,9 +5,9 @@ mod table;
 use super::plain::print;
 use super::running_server::ServerFlags;
 use super::when;
-use anyhow::bail;
 use clap::Args;
-use darter_broker::admin::history::Request;
+use darter_broker::admin::history::{Request, answer};
+use darter_broker::store::log::inspect;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -106,15 +106,12 @@ impl Arguments {
         request
     }
 
-    fn of_a_stopped_server(&self, _: &Request) -> anyhow::Result<Value> {
+    fn of_a_stopped_server(&self, request: &Request) -> anyhow::Result<Value> {
         if self.server.is_by_port() {
             self.server.connect()?;
         }
-        bail!(
-            "no server runs with the data folder {}, and the history of a stopped server cannot be read yet; start the \
-             server",
-            self.server.folder()?.display()
-        );
+        let stopped = inspect::history(&self.server.folder()?)?;
+        Ok(answer(&stopped.history, request)?)
     }
 }
 

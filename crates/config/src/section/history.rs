@@ -2,6 +2,8 @@
 
 use crate::key::{Key, Kind, Number, Section};
 use crate::quantity::Unit;
+use darter_broker::store::history::HistoryOptions;
+use std::path::Path;
 use std::time::Duration;
 
 const KIB: u64 = 1 << 10;
@@ -31,6 +33,23 @@ impl Default for History {
             disk: GIB,
             retention: Duration::from_secs(30 * DAY),
         }
+    }
+}
+
+impl History {
+    /// What the history needs to know: beside the rest of the state, or in memory without a folder for it.
+    pub(crate) fn options(&self, folder: Option<&Path>) -> Option<HistoryOptions> {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let options = match folder {
+            Some(folder) => HistoryOptions::in_folder(folder.join("history")),
+            None => HistoryOptions::in_memory(),
+        };
+        self.record.then(|| HistoryOptions {
+            interval_ms: millis(self.interval),
+            disk_cap: self.disk,
+            keep_points_ms: millis(self.retention),
+            ..options
+        })
     }
 }
 

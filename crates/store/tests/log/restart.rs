@@ -102,8 +102,8 @@ fn an_interrupted_end_is_no_damage_at_any_later_start_either() {
         let files = fs::read_dir(folder.path().join("messages")).unwrap().map(|entry| entry.unwrap().path());
         let last = files.filter(|path| path.extension().is_some_and(|one| one == "log")).max().unwrap();
         let mut bytes = fs::read(&last).unwrap();
-        // The beginning of a frame that never became one, and what a disk makes of blocks that were never written.
-        bytes.extend_from_within(64..64 + 30 * round);
+        // A piece of a frame that never became one, and what a disk makes of blocks that were never written.
+        bytes.extend_from_within(65..65 + 30 * round);
         bytes.extend(vec![0; 777 * round]);
         fs::write(&last, bytes).unwrap();
     }
