@@ -90,7 +90,12 @@ fn points_of_files_that_overlap_come_in_order() {
     let history = History::open(HistoryOptions { interval_ms: 0, ..folder.options() });
     let edge = START + HOUR;
     // The last one is late: its bucket is no longer written.
-    for (topic, time) in [("t", edge - 30 * SECOND), ("u", edge + SECOND), ("t", edge - 40 * SECOND)] {
+    for (topic, time) in [
+        ("u", edge - 50 * SECOND),
+        ("t", edge - 30 * SECOND),
+        ("u", edge + SECOND),
+        ("t", edge - 40 * SECOND),
+    ] {
         history.record(time, message(topic, "1"));
     }
     history.flush();

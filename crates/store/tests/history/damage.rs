@@ -90,7 +90,9 @@ fn a_file_cut_anywhere_keeps_what_is_before_the_cut() {
         let found = check_rest(&history);
         assert!(found >= fewest, "{found} points of {len} bytes");
         fewest = found;
-        points_go_on(&history);
+        if len % 16 == 0 {
+            points_go_on(&history);
+        }
     }
     assert_eq!(fewest, 80, "only the index was cut at last");
 }
@@ -108,7 +110,9 @@ fn flip_everywhere(folder: &Folder, which: usize) {
         assert!(found >= 70, "{found} points are left after a bit at {at}");
         let all = history.downsampled("n", None, START..START + 2 * HOUR, 2);
         assert_eq!(all.iter().map(|hour| hour.count).max(), Some(10), "roll-ups do not count twice: {at}");
-        points_go_on(&history);
+        if at % 16 == 0 {
+            points_go_on(&history);
+        }
     }
 }
 
