@@ -4,7 +4,7 @@ use super::catalogue::{FileState, Known};
 use super::file_name::{FileName, What};
 use super::index;
 use super::options::MINUTE;
-use super::reader::{NARROW, Reader, WIDE};
+use super::reader::{NARROW, Reader};
 use super::record::{self, Chain, Checkpoint, Kind};
 use super::report::count;
 use super::retention::{self, Why};
@@ -335,7 +335,7 @@ impl Folder {
         let (bytes, closed) = place.ok_or(ErrorKind::NotFound)?;
         let segment = Segment::reopen(&self.path, name, bytes)?;
         if closed {
-            let mut reader = Reader::open(&segment.path, bytes, WIDE)?;
+            let mut reader = Reader::open(&segment.path, bytes, NARROW)?;
             let index = index::read_last(&mut reader)?.ok_or(ErrorKind::InvalidData)?;
             let (series, _) = index::load(&mut reader, &index)?;
             if let Some(state) = self.shared.catalogue().files.get_mut(&name) {

@@ -52,7 +52,7 @@ pub(super) struct Index {
     pub(super) tally: Tally,
     /// The newest checkpoint, 0 if there is none.
     pub(super) checkpoint_at: u32,
-    /// Hash of the name, its record, and the last record of the series.
+    /// Hash of the name, its record, and the last record of the series; in the order of the names' records.
     pub(super) entries: Vec<(u64, u32, u32)>,
 }
 
@@ -116,7 +116,9 @@ fn parse(at: u32, body: &[u8]) -> Option<Index> {
     };
     let checkpoint_at = number(body, 25)?;
     let entries = body.get(HEADER as usize..body.len().checked_sub(TRAILER as usize)?)?;
-    let entries: Vec<_> = entries.chunks_exact(ENTRY as usize).filter_map(entry).collect();
+    let mut entries: Vec<_> = entries.chunks_exact(ENTRY as usize).filter_map(entry).collect();
+    // Who reads the names goes through the file from front to back.
+    entries.sort_unstable_by_key(|(_, name_at, _)| *name_at);
     let place = IndexPlace { at, entries: super::reader::offset(entries.len()) };
     Some(Index { place, tally, checkpoint_at, entries })
 }

@@ -5,7 +5,7 @@ use super::fields;
 use super::file_name::{FileName, What};
 use super::folder::Folder;
 use super::index;
-use super::reader::{Reader, Record, WIDE};
+use super::reader::{NARROW, Reader, Record, WIDE};
 use super::record::{self, Chain, Checkpoint, FILE_HEADER, FORMAT, Head, Kind, RECORD_HEADER};
 use super::report::count;
 use super::scan::{self, Found};
@@ -64,7 +64,7 @@ impl Folder {
             fs::remove_file(&path)?;
             return Ok(0);
         }
-        let mut reader = Reader::open(&path, len, WIDE)?;
+        let mut reader = Reader::open(&path, len, NARROW)?;
         let damaged = match record::format_of(reader.bytes(0, FILE_HEADER as usize)?) {
             // A newer version of Darter will know what to do with it.
             Some(format) if format > FORMAT => return Ok(1),
@@ -74,7 +74,7 @@ impl Folder {
         if let Some(index) = index::read_last(&mut reader)? {
             return Ok(damaged + self.take_index(name, len, &mut reader, &index, survey)?);
         }
-        Ok(damaged + self.take_unfinished(name, &mut reader, survey)?)
+        Ok(damaged + self.take_unfinished(name, &mut Reader::open(&path, len, WIDE)?, survey)?)
     }
 
     fn take_index(

@@ -67,6 +67,45 @@ fn a_clock_that_is_set_back_goes_through_the_same_time_again() {
 }
 
 #[test]
+fn points_of_one_file_are_found_in_any_order_of_their_times() {
+    let folder = Folder::new();
+    let history = folder.open();
+    for first in [START + 200 * SECOND, START + 100 * SECOND] {
+        for n in 0..10 {
+            history.record(first + n * SECOND, message("t", "1"));
+        }
+    }
+    history.flush();
+    let newest: Vec<u64> = (207..210).map(|n| START + n * SECOND).collect();
+    assert_eq!(times(&history.last("t", 3)), newest);
+    assert_eq!(history.range("t", START + 200 * SECOND..u64::MAX, 99).len(), 10);
+    assert_eq!(history.range("t", START + 105 * SECOND..START + 205 * SECOND, 99).len(), 10);
+    drop(history);
+    assert_eq!(times(&folder.open().last("t", 3)), newest);
+}
+
+#[test]
+fn points_of_files_that_overlap_come_in_order() {
+    let folder = Folder::new();
+    let history = History::open(HistoryOptions { interval_ms: 0, ..folder.options() });
+    let edge = START + HOUR;
+    // The last one is late: its bucket is no longer written.
+    for (topic, time) in [
+        ("u", edge - 50 * SECOND),
+        ("t", edge - 30 * SECOND),
+        ("u", edge + SECOND),
+        ("t", edge - 40 * SECOND),
+    ] {
+        history.record(time, message(topic, "1"));
+    }
+    history.flush();
+    assert_eq!(folder.files("points").len(), 2);
+    assert_eq!(times(&history.last("t", 1)), [edge - 30 * SECOND]);
+    assert_eq!(times(&history.range("t", 0..u64::MAX, 1)), [edge - 40 * SECOND]);
+    assert_eq!(times(&history.range("t", 0..u64::MAX, 2)), [edge - 40 * SECOND, edge - 30 * SECOND]);
+}
+
+#[test]
 fn shards_that_are_late_make_no_files() {
     let folder = Folder::new();
     let history = folder.open();
