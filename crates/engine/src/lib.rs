@@ -32,6 +32,7 @@ mod returning;
 mod routing;
 mod session;
 mod shard;
+mod spread;
 mod subscribe;
 mod template;
 mod timers;

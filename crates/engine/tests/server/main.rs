@@ -62,6 +62,7 @@ fn each_order(test: fn(&mut Pair)) {
 mod aliases;
 mod commits;
 mod connecting;
+mod crashes;
 mod delivery;
 mod durability;
 mod expiry;
