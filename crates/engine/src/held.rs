@@ -107,6 +107,8 @@ pub(crate) enum Release {
     Direct { to: DirectTo, message: Message },
     /// The publisher of a QoS 2 message has released it for good.
     Closed { publication: PublicationId },
+    /// What an ended session had for others is theirs: the store forgets the session.
+    Ended { session: SessionNumber, client: Arc<str> },
     /// The store forgets a will that was published.
     WillCleared { client: Arc<str>, number: SessionNumber },
 }

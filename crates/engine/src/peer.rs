@@ -257,6 +257,13 @@ impl Peers {
         }
     }
 
+    /// Makes `wait` wait until what was ever sent to single sessions is stored.
+    fn wait_for_direct(&self, wait: &mut Wait) {
+        for shard in bits(self.others) {
+            wait.add_direct(self.number, shard);
+        }
+    }
+
     /// Sends an item after everything sent before it.
     pub(crate) fn send(&mut self, shard: u8, item: PeerItem) {
         let outgoing = &mut self.outgoing[usize::from(shard)];
@@ -432,7 +439,11 @@ impl Shard {
                     self.tree.set_remote_kept(filter, from, kept);
                 }
                 // Nothing in it asks for everything that was sent before.
-                let wait = if changes.is_empty() { self.out.this_batch() } else { Wait::order() };
+                let mut wait = Wait::order();
+                if changes.is_empty() {
+                    wait = self.out.this_batch();
+                    self.peers.wait_for_direct(&mut wait);
+                }
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {

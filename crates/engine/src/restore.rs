@@ -51,7 +51,11 @@ impl Shard {
     pub fn restore_session(&mut self, now: u64, kept: KeptSession) {
         self.restore_numbers(kept.session, 0);
         if kept.expiry == 0 || !self.is_newest(now, &kept) {
-            self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
+            if kept.has_shared_rows {
+                self.depart(kept.session, kept.client);
+            } else {
+                self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
+            }
             self.close_all_when_stored(kept.session, kept.spread);
             if let Some(will) = kept.will.filter(|_| kept.left.is_none()) {
                 let number = self.next_session;

@@ -295,6 +295,9 @@ impl Shard {
                     let mut routed = Routed { publication, ..Routed::from_message(&message) };
                     self.forward_held(&mut routed, any, persistent, stamp);
                 }
+                Release::Ended { session, client } => {
+                    self.out.persist.push(Change::SessionEnded { session, client });
+                }
                 Release::Direct { to, message } => self.direct_held(to, message),
                 Release::Closed { publication } => self.close_everywhere(publication),
                 Release::WillCleared { client, number } => self.clear_published_will(&client, number),

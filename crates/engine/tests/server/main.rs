@@ -72,6 +72,7 @@ mod history;
 mod keep_alive;
 mod limits;
 mod queue_limits;
+mod races;
 mod restart;
 mod retained;
 mod schedules;
