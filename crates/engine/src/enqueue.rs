@@ -8,8 +8,8 @@ use crate::outbox::{Delivery, Outbox, Routed};
 use crate::session::Queue;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use darter_codec::Message;
 use darter_codec::record::{Change, Durability, Origin, QueueRow, RowState, SessionNumber};
+use darter_codec::{Message, QoS};
 
 /// How far a queue may be over its limits while the store reads what is dropped from it.
 const OVERSHOOT_MESSAGES: usize = 1024;
@@ -152,10 +152,16 @@ impl Outbox {
         state: RowState,
     ) -> bool {
         let durability = if kept { routed.durability(&self.limits) } else { Durability::Memory };
-        let origin = (!to.identifiers.is_empty() || to.group.is_some())
-            .then(|| Box::new(Origin { identifiers: to.identifiers.to_vec(), group: to.group.cloned() }));
-        let row = QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state };
         let durable = durability != Durability::Memory;
+        let publication = routed.publication.filter(|_| durable && to.qos == QoS::ExactlyOnce);
+        if let Some(publication) = publication {
+            self.note_copy(publication, to.session, sequence, to.group.cloned());
+        }
+        let origin = (!to.identifiers.is_empty() || to.group.is_some() || publication.is_some()).then(|| {
+            let (identifiers, group) = (to.identifiers.to_vec(), to.group.cloned());
+            Box::new(Origin { identifiers, group, publication })
+        });
+        let row = QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state };
         self.persist.push(Change::Queued { session, sequence, row, durable });
         self.promise(durability)
     }

@@ -10,7 +10,7 @@ use crate::shard::{Fault, Shard};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
-use darter_codec::record::{Change, RowState};
+use darter_codec::record::{Change, PublicationId, RowState};
 use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode, topic};
 use darter_session::Phase;
 
@@ -143,6 +143,8 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            publication: None,
+            again: false,
             unretained: false,
             durability: None,
             body,
@@ -191,7 +193,15 @@ impl Shard {
             return Ok(());
         }
         let session = &mut self.out.sessions[routed.publisher as usize];
+        let publication = PublicationId { session: session.number, packet_id };
         if session.incoming.contains(packet_id) {
+            if let Some(unsure @ true) = session.spread.get_mut(&packet_id) {
+                *unsure = false;
+                (routed.publication, routed.again) = (Some(publication), true);
+                let receipt = self.route(now, routed);
+                self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait);
+                return Ok(());
+            }
             // The first PUBREC may not have left: what it promises must be stored before this one says it.
             let waits = session.is_durable() && self.out.limits.are_ever_durable();
             let wait = waits.then(|| {
@@ -211,12 +221,26 @@ impl Shard {
         session.incoming.insert(packet_id);
         let durable = session.is_durable();
         if durable {
-            let number = session.number;
-            self.out.persist.push(Change::Incoming { session: number, packet_id });
+            routed.publication = Some(publication);
             routed.wait = self.out.session_kept();
         }
         let receipt = self.route(now, routed);
-        self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait.or(routed.wait));
+        if durable {
+            let spread = routed.publication.is_some();
+            if spread && let Some(session) = self.out.sessions.get_mut(routed.publisher as usize) {
+                session.spread.insert(packet_id, false);
+            }
+            let PublicationId { session, packet_id } = publication;
+            self.out.persist.push(Change::Incoming { session, packet_id, spread });
+        }
+        let wait = match (receipt.wait, routed.wait) {
+            (Some(mut wait), Some(kept)) => {
+                wait.join(kept);
+                Some(wait)
+            }
+            (wait, kept) => wait.or(kept),
+        };
+        self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), wait);
         Ok(())
     }
 
@@ -304,6 +328,7 @@ impl Shard {
             self.out.session_kept()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);
+        self.close_when_stored(session_slot, ack.packet_id);
     }
 
     fn handle_pubcomp(&mut self, now: u64, slot: u32, ack: AckView) {
@@ -315,9 +340,13 @@ impl Shard {
     }
 
     fn finish_row(&mut self, session_slot: u32, sequence: u64) {
-        if sequence != UNSTORED {
-            let session = self.out.sessions[session_slot as usize].number;
-            self.out.persist.push(Change::Removed { session, sequence });
+        if sequence == UNSTORED {
+            return;
+        }
+        let session = &mut self.out.sessions[session_slot as usize];
+        match session.copies.get_mut(&sequence) {
+            Some(is_done) => *is_done = true,
+            None => self.out.persist.push(Change::Removed { session: session.number, sequence }),
         }
     }
 

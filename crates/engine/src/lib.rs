@@ -33,6 +33,7 @@ mod routing;
 mod seen;
 mod session;
 mod shard;
+mod spread;
 mod subscribe;
 mod template;
 mod timers;

@@ -89,10 +89,16 @@ impl Shard {
         }
         self.out.effects.push_back(Effect::Event(Event::SessionEnded { client: client.clone(), expired }));
         if session.has_shared_rows {
+            if session.kept {
+                // It is over if the server crashes before its messages have found other members.
+                let left = Left { ends_at: Some(now), will_at: None };
+                self.out.persist.push(Change::Left { session: session.number, left });
+            }
             self.depart(session.number, client.clone());
         } else if session.kept || session.queue.next > 0 {
             self.out.persist.push(Change::SessionEnded { session: session.number, client: client.clone() });
         }
+        self.close_all_when_stored(session.number, session.spread.into_keys());
         self.outlive_session(&client, session.number);
     }
 

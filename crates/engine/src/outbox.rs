@@ -9,12 +9,13 @@ use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE, Waiting};
 use crate::output::{SHARED_FROM, Spares};
 use crate::session::{Session, UNSTORED};
+use crate::spread::Spread;
 use crate::template::Templates;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use darter_codec::record::{Change, Durability, QueueRow, RowState};
+use darter_codec::record::{Change, Durability, PublicationId, QueueRow, RowState};
 use darter_codec::{Message, PacketId, PublishHead, QoS};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
@@ -48,6 +49,7 @@ pub(crate) struct Outbox {
     pub(crate) drops: Drops,
     pub(crate) templates: Templates,
     pub(crate) queued: Queued,
+    pub(crate) spread: Spread,
 }
 
 /// An application message on its way to its receivers.
@@ -64,6 +66,10 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
+    /// The QoS 2 publication that it is, where copies of it may go to several shards.
+    pub(crate) publication: Option<PublicationId>,
+    /// Its publisher sends it again after a crash: whoever has a copy gets no other, and it is retained already.
+    pub(crate) again: bool,
     /// It is not retained although its flag says so: the store has no room.
     pub(crate) unretained: bool,
     /// How safe it is to be kept, once that was asked.
@@ -86,6 +92,8 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
+            publication: None,
+            again: false,
             unretained: false,
             durability: None,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
@@ -152,6 +160,9 @@ struct Variant<'a> {
 impl Outbox {
     /// Hands one copy to its receiver: into the output, or into the queue when it must wait.
     pub(crate) fn deliver(&mut self, now: u64, routed: &mut Routed<'_>, to: Delivery<'_>) {
+        if routed.again && self.has_copy(routed, to) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
         if !session.attached {
             if to.qos == QoS::AtMostOnce {

@@ -11,7 +11,7 @@ use crate::shard::{Place, Shard};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use darter_codec::record::SessionNumber;
+use darter_codec::record::{PublicationId, SessionNumber};
 use darter_codec::{Message, QoS};
 
 /// An item on its way from one shard to another. Items between two shards keep their order.
@@ -71,6 +71,20 @@ pub enum PeerItem {
         key: Arc<str>,
         /// The message.
         message: Message,
+        /// The publication that it is a copy of, if that went to several shards.
+        publication: Option<PublicationId>,
+    },
+    /// A member of a shared subscription that the receiving shard owns had its copy of a publication before the server started.
+    Taken {
+        /// `$share/group/filter`.
+        key: Arc<str>,
+        /// The publication.
+        publication: PublicationId,
+    },
+    /// The publisher has released a publication that went to several shards: its copies need not be remembered any more.
+    Closed {
+        /// The publication.
+        publication: PublicationId,
     },
     /// Everything up to these numbers that the receiving shard sent is stored, or known where it must be.
     Stored(Numbers),
@@ -105,6 +119,8 @@ pub struct DirectTo {
     pub(crate) key: Arc<str>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    pub(crate) publication: Option<PublicationId>,
+    pub(crate) again: bool,
 }
 
 /// What a publication sent to other shards must wait for.
@@ -241,6 +257,13 @@ impl Peers {
         }
     }
 
+    /// Makes `wait` wait until what was ever sent to single sessions is stored.
+    fn wait_for_direct(&self, wait: &mut Wait) {
+        for shard in bits(self.others) {
+            wait.add_direct(self.number, shard);
+        }
+    }
+
     /// Sends an item after everything sent before it.
     pub(crate) fn send(&mut self, shard: u8, item: PeerItem) {
         let outgoing = &mut self.outgoing[usize::from(shard)];
@@ -269,6 +292,13 @@ impl Peers {
             self.outgoing[usize::from(shard)].sent.direct = number;
         }
         self.send(shard, PeerItem::Direct { to, message, number });
+    }
+
+    /// Tells every other shard that a publication is released.
+    pub(crate) fn send_closed(&mut self, publication: PublicationId) {
+        for shard in bits(self.others) {
+            self.send(shard, PeerItem::Closed { publication });
+        }
     }
 
     /// Tells the other shards what they must send here; `wait` then waits until they know.
@@ -409,7 +439,11 @@ impl Shard {
                     self.tree.set_remote_kept(filter, from, kept);
                 }
                 // Nothing in it asks for everything that was sent before.
-                let wait = if changes.is_empty() { self.out.this_batch() } else { Wait::order() };
+                let mut wait = Wait::order();
+                if changes.is_empty() {
+                    wait = self.out.this_batch();
+                    self.peers.wait_for_direct(&mut wait);
+                }
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
@@ -423,9 +457,11 @@ impl Shard {
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
-            PeerItem::Reroute { key, message } => {
-                self.reroute(now, &key, &mut Routed::from_message(&message));
+            PeerItem::Reroute { key, message, publication } => {
+                self.reroute(now, &key, &mut Routed { publication, ..Routed::from_message(&message) });
             }
+            PeerItem::Taken { key, publication } => self.out.spread.take(publication, key),
+            PeerItem::Closed { publication } => self.close_publication(publication),
             PeerItem::Stored(numbers) => {
                 self.peers.outgoing[usize::from(from)].stored.raise(numbers);
                 self.release_held(now);
@@ -482,12 +518,14 @@ impl Shard {
             self.out.sessions.get(slot as usize).is_some_and(|session| session.number == to.member.number);
         let mut routed = Routed::from_message(message);
         routed.publisher = NONE;
+        (routed.publication, routed.again) = (to.publication, to.again);
         self.out.templates.clear();
         if present {
             self.deliver_to_member(now, &mut routed, &to.member, &to.key, to.qos, to.retain);
         } else if to.qos != QoS::AtMostOnce {
             let owner = self.place.choose(&to.key);
-            self.peers.send(owner, PeerItem::Reroute { key: to.key.clone(), message: message.clone() });
+            let (key, publication) = (to.key.clone(), to.publication);
+            self.peers.send(owner, PeerItem::Reroute { key, message: message.clone(), publication });
         }
     }
 }

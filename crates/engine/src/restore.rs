@@ -51,7 +51,12 @@ impl Shard {
     pub fn restore_session(&mut self, now: u64, kept: KeptSession) {
         self.restore_numbers(kept.session, 0);
         if kept.expiry == 0 || !self.is_newest(now, &kept) {
-            self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
+            if kept.has_shared_rows {
+                self.depart(kept.session, kept.client);
+            } else {
+                self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
+            }
+            self.close_all_when_stored(kept.session, kept.spread);
             if let Some(will) = kept.will.filter(|_| kept.left.is_none()) {
                 let number = self.next_session;
                 self.next_session += 1;
@@ -79,7 +84,9 @@ impl Shard {
             };
             session.window.restore(sent.packet_id, phase, sent.sequence);
         }
+        session.spread = kept.spread.into_iter().map(|packet_id| (packet_id, true)).collect();
         let slot = self.add_session(session);
+        self.restore_copies(slot, kept.copies);
         for subscription in &kept.subscriptions {
             self.restore_subscription(slot, subscription);
         }

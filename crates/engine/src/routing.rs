@@ -1,8 +1,8 @@
 //! From a published message to its receivers.
 
-use crate::held::{Release, Wait};
+use crate::held::{Held, Release, Wait};
 use crate::outbox::{Delivery, Outbox, Routed};
-use crate::peer::Forwarded;
+use crate::peer::{DirectTo, Forwarded};
 use crate::shard::Shard;
 use crate::topics::{Matches, SubscriptionTree};
 use alloc::vec::Vec;
@@ -43,13 +43,17 @@ impl Shard {
     /// Routes a message that a local client, the server or a will publishes: retained first, then everybody.
     pub(crate) fn route(&mut self, now: u64, routed: &mut Routed<'_>) -> Receipt {
         let promised = self.out.promised;
-        let stamp = (routed.retain && !routed.unretained).then(|| self.peers.next_stamp());
+        let stamp = (routed.retain && !routed.unretained && !routed.again).then(|| self.peers.next_stamp());
         if let Some(stamp) = stamp {
             self.set_retained(routed, stamp, true);
         }
         let mut matches = core::mem::take(&mut self.matches);
         self.tree.matches(routed.topic, &mut matches);
-        if self.history.is_on() {
+        let spreads = matches.remote_persistent() != 0
+            || (self.place.shards > 1 && !matches.groups().is_empty())
+            || routed.again;
+        routed.publication = routed.publication.filter(|_| spreads);
+        if self.history.is_on() && !routed.again {
             self.record(now, matches.topic_hash(), routed);
         }
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
@@ -73,16 +77,38 @@ impl Shard {
         let Some(wait) = routed.wait.filter(|_| self.peers.wants(any, stamp)) else {
             return self.peers.forward(routed, any, persistent, stamp);
         };
-        let message = routed.stored();
-        self.out.hold(wait, Release::Forward { message, any, persistent, stamp });
+        let (message, publication) = (routed.stored(), routed.publication);
+        self.out.hold(wait, Release::Forward { message, publication, any, persistent, stamp });
         Forwarded { any: any != 0, ..Forwarded::default() }
     }
 
     /// The wait of a publication is over: the other shards get it, and what was held back behind it waits for them.
-    pub(crate) fn forward_held(&mut self, message: &Message, any: u64, persistent: u64, stamp: Option<u64>) {
-        let forwarded = self.peers.forward(&mut Routed::from_message(message), any, persistent, stamp);
-        if let Some(next) = self.out.held.front_mut() {
-            next.wait.add_routed(forwarded.number, forwarded.waits_for);
+    pub(crate) fn forward_held(
+        &mut self,
+        routed: &mut Routed<'_>,
+        any: u64,
+        persistent: u64,
+        stamp: Option<u64>,
+    ) {
+        let forwarded = self.peers.forward(routed, any, persistent, stamp);
+        let mut wait = Wait::order();
+        wait.add_routed(forwarded.number, forwarded.waits_for);
+        self.prolong_acknowledgement(wait);
+    }
+
+    /// The same for a copy that goes to one session of another shard.
+    pub(crate) fn direct_held(&mut self, to: DirectTo, message: Message) {
+        let mut wait = Wait::order();
+        self.peers.send_direct(to, message, &mut wait);
+        self.prolong_acknowledgement(wait);
+    }
+
+    /// What was held back behind a publication that is on its way now waits for those that it goes to.
+    fn prolong_acknowledgement(&mut self, wait: Wait) {
+        let on_its_way =
+            |held: &&mut Held| matches!(held.release, Release::Forward { .. } | Release::Direct { .. });
+        if let Some(next) = self.out.held.iter_mut().find(|held| !on_its_way(held)) {
+            next.wait.join(wait);
         }
     }
 

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use darter_codec::record::{Change, QueueRow, SessionNumber};
-use darter_codec::{Message, SubscriptionOptions};
+use darter_codec::{Message, PacketId, SubscriptionOptions};
 use darter_session::{IncomingIds, Window};
 
 /// The sequence of a sent message that has no row in the store.
@@ -30,6 +30,12 @@ pub(crate) struct Session {
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
+    /// Those of them whose messages went to several shards; true for one of an earlier run, of which it is not known whether every
+    /// copy was stored.
+    pub(crate) spread: BTreeMap<PacketId, bool>,
+    /// Messages of its queue, by sequence, that stay in the store until their publishers have released them; true for those that
+    /// its client has acknowledged already.
+    pub(crate) copies: BTreeMap<u64, bool>,
     pub(crate) queue: Queue,
     /// Topic filters subscribed to; options and identifiers are in the tree.
     pub(crate) filters: BTreeSet<FilterId>,
@@ -168,6 +174,8 @@ impl Session {
             told_in: 0,
             window: Window::default(),
             incoming: IncomingIds::default(),
+            spread: BTreeMap::new(),
+            copies: BTreeMap::new(),
             queue: Queue::default(),
             filters: BTreeSet::new(),
             shared: BTreeSet::new(),

@@ -9,12 +9,13 @@ use crate::held::{HELD_MOST, Release};
 use crate::history::History;
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Routed};
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
 use crate::queue::Load;
 use crate::returning::Returning;
 use crate::routing::Scratch;
+use crate::spread::Spread;
 use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
@@ -150,6 +151,7 @@ impl Shard {
                 drops: Drops::default(),
                 templates: Templates::default(),
                 queued: Queued::new(place.shards),
+                spread: Spread::default(),
             },
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
@@ -289,9 +291,15 @@ impl Shard {
                     self.after_release(now, link);
                 }
                 Release::Open { link, connack } => self.finish_open(now, link, &connack),
-                Release::Forward { message, any, persistent, stamp } => {
-                    self.forward_held(&message, any, persistent, stamp);
+                Release::Forward { message, publication, any, persistent, stamp } => {
+                    let mut routed = Routed { publication, ..Routed::from_message(&message) };
+                    self.forward_held(&mut routed, any, persistent, stamp);
                 }
+                Release::Ended { session, client } => {
+                    self.out.persist.push(Change::SessionEnded { session, client });
+                }
+                Release::Direct { to, message } => self.direct_held(to, message),
+                Release::Closed { publication } => self.close_everywhere(publication),
                 Release::WillCleared { client, number } => self.clear_published_will(&client, number),
             }
         }

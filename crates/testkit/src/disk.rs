@@ -1,11 +1,11 @@
 //! What a store has committed, in plain maps: what a server finds when it starts again.
 
 use darter_codec::record::{
-    Change, Kept, KeptSession, KeptSubscription, KeptWill, Left, QueueRow, RowState, SessionNumber,
-    Unacknowledged,
+    Change, Kept, KeptCopy, KeptSession, KeptSubscription, KeptWill, Left, PublicationId, QueueRow, RowState,
+    SessionNumber, Unacknowledged,
 };
 use darter_codec::{Message, PacketId, QoS};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bits of a session number that count; those above name a shard.
@@ -28,7 +28,8 @@ struct Session {
     expiry: u32,
     left: Option<Left>,
     subscriptions: BTreeMap<String, KeptSubscription>,
-    incoming: BTreeSet<PacketId>,
+    /// Whether each went to several shards.
+    incoming: BTreeMap<PacketId, bool>,
     rows: BTreeMap<u64, QueueRow>,
     next: u64,
 }
@@ -44,7 +45,7 @@ impl Disk {
                     expiry,
                     left: None,
                     subscriptions: BTreeMap::new(),
-                    incoming: BTreeSet::new(),
+                    incoming: BTreeMap::new(),
                     rows: BTreeMap::new(),
                     next: 0,
                 };
@@ -76,8 +77,8 @@ impl Disk {
             Change::Removed { session, sequence } => {
                 self.session(session, |one| one.rows.remove(&sequence));
             }
-            Change::Incoming { session, packet_id } => {
-                self.session(session, |one| one.incoming.insert(packet_id));
+            Change::Incoming { session, packet_id, spread } => {
+                self.session(session, |one| one.incoming.insert(packet_id, spread));
             }
             Change::IncomingReleased { session, packet_id } => {
                 self.session(session, |one| one.incoming.remove(&packet_id));
@@ -111,12 +112,25 @@ impl Disk {
         let wills = self.wills.iter().filter(|(number, _)| !lasting(number));
         let retained = self.retained.values();
         Kept {
-            sessions: sessions.map(|(number, one)| one.kept(*number, self.wills.get(number))).collect(),
+            sessions: sessions.map(|(number, one)| self.kept_session(*number, one)).collect(),
             wills: wills.map(|(number, will)| (*number, will.clone())).collect(),
             retained: retained.filter_map(|(message, stamp)| Some((message.clone()?, *stamp))).collect(),
             last_session: self.last_session,
             last_stamp: self.last_stamp,
         }
+    }
+
+    fn kept_session(&self, number: SessionNumber, session: &Session) -> KeptSession {
+        let is_open = |publication: &PublicationId| {
+            let publisher = self.sessions.get(&publication.session);
+            publisher.is_some_and(|one| one.incoming.contains_key(&publication.packet_id))
+        };
+        let copies = session.rows.iter().filter_map(|(sequence, row)| {
+            let origin = row.origin.as_ref()?;
+            let publication = origin.publication.filter(is_open)?;
+            Some(KeptCopy { sequence: *sequence, publication, group: origin.group.clone() })
+        });
+        KeptSession { copies: copies.collect(), ..session.kept(number, self.wills.get(&number)) }
     }
 
     /// The part of one session, for the store of the shard on which it goes on.
@@ -184,7 +198,9 @@ impl Session {
             user: self.user.clone(),
             expiry: self.expiry,
             subscriptions: self.subscriptions.values().cloned().collect(),
-            incoming: self.incoming.iter().copied().collect(),
+            incoming: self.incoming.keys().copied().collect(),
+            spread: self.incoming.iter().filter_map(|(id, spread)| spread.then_some(*id)).collect(),
+            copies: Vec::new(),
             unacknowledged: unacknowledged.collect(),
             next: self.next,
             waiting: waiting().count(),

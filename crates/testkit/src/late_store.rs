@@ -58,7 +58,7 @@ impl Kept {
             Change::Moved { session, sequence, .. } | Change::Removed { session, sequence } => {
                 Self::Row(*session, *sequence)
             }
-            Change::Incoming { session, packet_id } => Self::Incoming(*session, *packet_id),
+            Change::Incoming { session, packet_id, .. } => Self::Incoming(*session, *packet_id),
             Change::IncomingReleased { session, packet_id } => Self::Released(*session, *packet_id),
             Change::Retained { message, .. } => {
                 Self::Retained(message.topic().to_owned(), Some(message.payload().to_vec()))

@@ -1,6 +1,6 @@
 //! What a store gives back when a server starts.
 
-use super::SessionNumber;
+use super::{PublicationId, SessionNumber};
 use crate::{Message, PacketId, SubscriptionOptions};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -38,6 +38,11 @@ pub struct KeptSession {
     pub subscriptions: Vec<KeptSubscription>,
     /// QoS 2 packet identifiers received and not released.
     pub incoming: Vec<PacketId>,
+    /// Those of them whose messages went to several shards. A crash may have come before every copy was stored.
+    pub spread: Vec<PacketId>,
+    /// Messages of the queue that are copies of such publications, for those whose publishers' sessions still have the packet
+    /// identifier among the incoming ones.
+    pub copies: Vec<KeptCopy>,
     /// Messages sent and not acknowledged, in the order of their sequences.
     pub unacknowledged: Vec<Unacknowledged>,
     /// Sequence of the next message to join its queue.
@@ -76,6 +81,17 @@ pub struct Unacknowledged {
     pub exactly_once: bool,
     /// PUBREC arrived (QoS 2 only).
     pub released: bool,
+}
+
+/// A message of a queue that is one of the copies of a QoS 2 publication which went to several shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCopy {
+    /// Its place in the queue.
+    pub sequence: u64,
+    /// The publication.
+    pub publication: PublicationId,
+    /// The shared subscription by which it came, as `$share/group/filter`.
+    pub group: Option<Arc<str>>,
 }
 
 /// A will as it is kept.

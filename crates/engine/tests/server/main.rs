@@ -62,6 +62,7 @@ fn each_order(test: fn(&mut Pair)) {
 mod aliases;
 mod commits;
 mod connecting;
+mod crashes;
 mod delivery;
 mod durability;
 mod expiry;
@@ -71,6 +72,7 @@ mod history;
 mod keep_alive;
 mod limits;
 mod queue_limits;
+mod races;
 mod restart;
 mod retained;
 mod schedules;
