@@ -89,7 +89,7 @@ impl StoreModel {
             Change::Removed { session, sequence } => self.with(*session, |one| {
                 one.queue.remove(sequence);
             }),
-            Change::Incoming { session, packet_id } => self.with(*session, |one| {
+            Change::Incoming { session, packet_id, .. } => self.with(*session, |one| {
                 if !one.incoming.contains(packet_id) {
                     one.incoming.push(*packet_id);
                     one.incoming.sort_unstable();
@@ -276,7 +276,7 @@ impl Changes {
                 vec![Change::Subscribed { session, filter, options, identifier: choose(3) }]
             }
             4 => vec![Change::Unsubscribed { session, filter: format!("f/{}", choose(8)) }],
-            5 => vec![Change::Incoming { session, packet_id }],
+            5 => vec![Change::Incoming { session, packet_id, spread: choose(2) == 0 }],
             6 => vec![Change::IncomingReleased { session, packet_id }],
             7 | 8 => vec![self.retained(choose)],
             9 => vec![Change::RetainedCleared {
@@ -345,7 +345,7 @@ impl Changes {
         let qos = if choose(2) == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
         let group = (choose(8) == 0).then(|| "$share/g/t".into());
         let origin = (choose(4) == 0 || group.is_some())
-            .then(|| Box::new(Origin { identifiers: vec![choose(9) + 1], group }));
+            .then(|| Box::new(Origin { identifiers: vec![choose(9) + 1], group, publication: None }));
         let state =
             if choose(4) == 0 { RowState::Sent(PacketId::new(7).expect("not 0")) } else { RowState::Waiting };
         let row = QueueRow { message, qos, retain: choose(2) == 0, origin, state };

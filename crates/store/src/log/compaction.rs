@@ -143,7 +143,7 @@ fn is_wanted(index: &Index, entry: &Entry<'_>, segment: u32, offset: usize) -> b
         Entry::Row(row) => {
             of(row.session).and_then(|one| one.queue.row(row.sequence)).is_some_and(|row| here(&row.place))
         }
-        Entry::Incoming { session, packet_id } => {
+        Entry::Incoming { session, packet_id, .. } => {
             of(session).and_then(|one| one.incoming.get(&packet_id)).is_some_and(here)
         }
         Entry::Will { session, .. } => of(session).and_then(|one| one.will.as_ref()).is_some_and(here),

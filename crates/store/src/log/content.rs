@@ -1,13 +1,15 @@
 //! What records say, gathered while a log is read, as far as the server wants it at its start.
 
-use super::entry::Entry;
+use super::entry::{Entry, Row};
 use super::index::{Index, Key, SessionPlaces};
 use bytes::Bytes;
 use darter_codec::Message;
+use darter_codec::PacketId;
 use darter_codec::record::{
-    Kept, KeptSession, KeptSubscription, KeptWill, RowState, SessionNumber, Unacknowledged,
+    Kept, KeptCopy, KeptSession, KeptSubscription, KeptWill, PublicationId, RowState, SessionNumber,
+    Unacknowledged,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is known so far.
@@ -27,6 +29,9 @@ struct Session {
     expiry: u32,
     will: Option<KeptWill>,
     subscriptions: HashMap<Key, KeptSubscription>,
+    /// Incoming packet identifiers whose messages went to several shards, and copies of such messages in the queue.
+    spread: BTreeSet<PacketId>,
+    copies: Vec<KeptCopy>,
 }
 
 impl Content {
@@ -70,12 +75,19 @@ impl Content {
                     one.will = None;
                 }
             }
-            Entry::Left { .. }
-            | Entry::Row(_)
-            | Entry::Moved { .. }
-            | Entry::Removed { .. }
-            | Entry::Incoming { .. }
-            | Entry::IncomingReleased { .. } => {}
+            Entry::Row(Row { session, sequence, group, publication: Some(publication), .. }) => {
+                let copy = KeptCopy { sequence, publication, group: group.map(Into::into) };
+                self.sessions.entry(session).or_default().copies.push(copy);
+            }
+            Entry::Incoming { session, packet_id, spread: true } => {
+                self.sessions.entry(session).or_default().spread.insert(packet_id);
+            }
+            Entry::Incoming { session, packet_id, .. } | Entry::IncomingReleased { session, packet_id } => {
+                if let Some(one) = self.sessions.get_mut(&session) {
+                    one.spread.remove(&packet_id);
+                }
+            }
+            Entry::Left { .. } | Entry::Row(_) | Entry::Moved { .. } | Entry::Removed { .. } => {}
         }
         true
     }
@@ -90,6 +102,7 @@ impl Content {
 
     /// Everything that was gathered, with what the index knows of queues.
     pub(super) fn finish(mut self, index: &mut Index) -> Kept {
+        self.forget_finished_copies(index);
         let mut kept = Kept {
             retained: self.retained.into_values().collect(),
             last_session: self.last_session,
@@ -108,6 +121,23 @@ impl Content {
         kept.sessions.sort_unstable_by_key(|session| session.session);
         kept.wills.sort_unstable_by_key(|(number, _)| *number);
         kept
+    }
+}
+
+impl Content {
+    /// Copies count only while they are queued and their publisher may send them again.
+    fn forget_finished_copies(&mut self, index: &Index) {
+        for (number, one) in &mut self.sessions {
+            let Some(places) = index.sessions.get(number) else { continue };
+            one.copies.sort_by_key(|copy| copy.sequence);
+            one.copies.dedup_by_key(|copy| copy.sequence);
+            one.copies.retain(|copy| {
+                let PublicationId { session, packet_id } = copy.publication;
+                let publisher = index.sessions.get(&session);
+                places.queue.row(copy.sequence).is_some()
+                    && publisher.is_some_and(|places| places.incoming.contains_key(&packet_id))
+            });
+        }
     }
 }
 
@@ -140,6 +170,8 @@ fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptS
         expiry: one.expiry,
         subscriptions,
         incoming: places.incoming.keys().copied().collect(),
+        spread: one.spread.into_iter().collect(),
+        copies: one.copies,
         unacknowledged,
         next: places.queue.next(),
         waiting,

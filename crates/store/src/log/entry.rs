@@ -3,7 +3,7 @@
 //! A record never stands alone: [`frame`](super::frame) puts its length, kind and checksum in front.
 
 use super::bytes::{Put, Take};
-use darter_codec::record::{Left, RowState, SessionNumber};
+use darter_codec::record::{Left, PublicationId, RowState, SessionNumber};
 use darter_codec::{PacketId, QoS, SubscriptionOptions};
 
 /// What a record is about. Two of the numbers always differ in two bits at least, so that one flipped bit is noticed.
@@ -94,9 +94,11 @@ pub(super) enum Entry<'a> {
         sequence: u64,
         count: u32,
     },
+    /// `spread`: copies of its message went to several shards.
     Incoming {
         session: SessionNumber,
         packet_id: PacketId,
+        spread: bool,
     },
     IncomingReleased {
         session: SessionNumber,
@@ -131,6 +133,7 @@ pub(super) struct Row<'a> {
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) group: Option<&'a str>,
+    pub(super) publication: Option<PublicationId>,
     /// Subscription identifiers, four bytes each.
     pub(super) identifiers: &'a [u8],
     pub(super) body: Body<'a>,
@@ -163,6 +166,7 @@ impl Body<'_> {
 const RETAIN: u8 = 0x04;
 const GROUP: u8 = 0x08;
 const SHARED: u8 = 0x10;
+const PUBLICATION: u8 = 0x20;
 
 /// Where a row's state stands in its bytes, so that a row that is written again can be given its present one.
 const STATE_AT: std::ops::Range<usize> = 16..19;
@@ -260,7 +264,12 @@ impl<'a> Entry<'a> {
                 out.put_u64(sequence);
                 out.put_u32(count);
             }
-            Self::Incoming { session, packet_id } | Self::IncomingReleased { session, packet_id } => {
+            Self::Incoming { session, packet_id, spread } => {
+                out.put_u64(session);
+                out.put_u16(packet_id.get());
+                out.put_u8(spread.into());
+            }
+            Self::IncomingReleased { session, packet_id } => {
                 out.put_u64(session);
                 out.put_u16(packet_id.get());
             }
@@ -309,7 +318,10 @@ impl<'a> Entry<'a> {
             Kind::Removed => {
                 Self::Removed { session: from.u64()?, sequence: from.u64()?, count: from.u32()? }
             }
-            Kind::Incoming => Self::Incoming { session: from.u64()?, packet_id: PacketId::new(from.u16()?)? },
+            Kind::Incoming => {
+                let (session, packet_id) = (from.u64()?, PacketId::new(from.u16()?)?);
+                Self::Incoming { session, packet_id, spread: from.u8()? != 0 }
+            }
             Kind::IncomingReleased => {
                 Self::IncomingReleased { session: from.u64()?, packet_id: PacketId::new(from.u16()?)? }
             }
@@ -334,9 +346,14 @@ impl<'a> Row<'a> {
         let retain = if self.retain { RETAIN } else { 0 };
         let group = if self.group.is_some() { GROUP } else { 0 };
         let shared = if matches!(self.body, Body::Shared { .. }) { SHARED } else { 0 };
-        out.put_u8(self.qos.to_u8() | retain | group | shared);
+        let publication = if self.publication.is_some() { PUBLICATION } else { 0 };
+        out.put_u8(self.qos.to_u8() | retain | group | shared | publication);
         if let Some(group) = self.group {
             out.put_counted(group.as_bytes());
+        }
+        if let Some(PublicationId { session, packet_id }) = self.publication {
+            out.put_u64(session);
+            out.put_u16(packet_id.get());
         }
         out.put_counted(self.identifiers);
         match self.body {
@@ -352,6 +369,11 @@ impl<'a> Row<'a> {
         let (session, sequence, state, flags) = (from.u64()?, from.u64()?, take_state(from)?, from.u8()?);
         let qos = QoS::from_u8(flags & 0b11)?;
         let group = if flags & GROUP == 0 { None } else { Some(from.text()?) };
+        let publication = if flags & PUBLICATION == 0 {
+            None
+        } else {
+            Some(PublicationId { session: from.u64()?, packet_id: PacketId::new(from.u16()?)? })
+        };
         let identifiers = from.counted()?;
         let body = if flags & SHARED == 0 {
             Body::Here(from.rest())
@@ -359,7 +381,7 @@ impl<'a> Row<'a> {
             Body::Shared { number: from.u64()?, weight: from.u32()? }
         };
         let retain = flags & RETAIN != 0;
-        Some(Self { session, sequence, state, qos, retain, group, identifiers, body })
+        Some(Self { session, sequence, state, qos, retain, group, publication, identifiers, body })
     }
 }
 
@@ -383,10 +405,12 @@ pub(super) mod tests {
             qos: QoS::ExactlyOnce,
             retain: true,
             group: Some("$share/g/t"),
+            publication: Some(PublicationId { session: 8, packet_id: id(3) }),
             identifiers: &[1, 0, 0, 0],
             body: Body::Here(b"sixteen bytes...and more"),
         };
-        let shared = Row { group: None, body: Body::Shared { number: 4, weight: 5 }, ..row };
+        let shared =
+            Row { group: None, publication: None, body: Body::Shared { number: 4, weight: 5 }, ..row };
         let options = SubscriptionOptions::new(QoS::AtLeastOnce);
         vec![
             Entry::Session { session: 1, expiry: 60, client: "c", user: Some("u") },
@@ -400,7 +424,7 @@ pub(super) mod tests {
             Entry::Row(shared),
             Entry::Moved { session: 5, sequence: 6, state: RowState::Released(id(1)) },
             Entry::Removed { session: 5, sequence: 6, count: 2 },
-            Entry::Incoming { session: 6, packet_id: id(65_535) },
+            Entry::Incoming { session: 6, packet_id: id(65_535), spread: true },
             Entry::IncomingReleased { session: 6, packet_id: id(1) },
             Entry::Retained { stamp: 64, message: b"m" },
             Entry::RetainedCleared { stamp: 64, topic: "t" },

@@ -108,7 +108,9 @@ fn write_row(
     body: Option<u64>,
 ) {
     let identifiers: Vec<u8> = row.identifiers().iter().flat_map(|id| id.to_le_bytes()).collect();
-    let group = row.origin.as_ref().and_then(|origin| origin.group.as_deref());
+    let origin = row.origin.as_deref();
+    let group = origin.and_then(|origin| origin.group.as_deref());
+    let publication = origin.and_then(|origin| origin.publication);
     let here = Body::Here(row.message.as_bytes());
     let body = body.map_or(here, |number| Body::Shared { number, weight: here.weight() });
     let QueueRow { qos, retain, state, .. } = *row;
@@ -119,6 +121,7 @@ fn write_row(
         qos,
         retain,
         group,
+        publication,
         identifiers: &identifiers,
         body,
     }));
@@ -153,8 +156,8 @@ fn write_other(journal: &mut Journal, change: &Change) {
         {
             Entry::Moved { session: *session, sequence: *sequence, state: *state }
         }
-        Change::Incoming { session, packet_id } => {
-            Entry::Incoming { session: *session, packet_id: *packet_id }
+        Change::Incoming { session, packet_id, spread } => {
+            Entry::Incoming { session: *session, packet_id: *packet_id, spread: *spread }
         }
         Change::IncomingReleased { session, packet_id } => {
             Entry::IncomingReleased { session: *session, packet_id: *packet_id }

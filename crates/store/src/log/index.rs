@@ -192,7 +192,7 @@ impl Index {
                 }
                 self.forget_if_empty(session);
             }
-            Entry::Incoming { session, packet_id } => {
+            Entry::Incoming { session, packet_id, .. } => {
                 let places = self.sessions.entry(session).or_default();
                 let before = places.incoming.insert(packet_id, at);
                 if before.is_none() {

@@ -125,7 +125,8 @@ impl Journal {
 fn from_row(row: &Row<'_>, message: Message) -> QueueRow {
     let identifiers: Vec<u32> =
         row.identifiers.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-    let origin = (!identifiers.is_empty() || row.group.is_some())
-        .then(|| Box::new(Origin { identifiers, group: row.group.map(Into::into) }));
+    let publication = row.publication;
+    let origin = (!identifiers.is_empty() || row.group.is_some() || publication.is_some())
+        .then(|| Box::new(Origin { identifiers, group: row.group.map(Into::into), publication }));
     QueueRow { message, qos: row.qos, retain: row.retain, origin, state: row.state }
 }

@@ -5,11 +5,11 @@ use darter_store::log::{LogOptions, opener};
 use darter_store::{Answer, Keeper, Lost, OpenError, Store};
 use darter_testkit::store_model::Queues;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Wake;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub(crate) struct Desk {
     store: Option<Box<dyn Store>>,
@@ -117,16 +117,34 @@ impl Desk {
     }
 }
 
-/// What a killed server leaves behind: the files as they are at this moment.
+/// What a killed server leaves behind: the files as they are at one moment, in which none of them changes.
 pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
+    loop {
+        let before = files(from);
+        let copied = before.iter().try_for_each(|(path, _, _)| {
+            let target = to.join(path.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap())?;
+            fs::copy(path, target).map(drop)
+        });
+        if copied.is_ok() && files(from) == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
+    }
+}
+
+/// Every file below a folder, how long it is, and when it was last written.
+fn files(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => found.extend(files(&path)),
+            Ok(metadata) => found.push((path, metadata.len(), metadata.modified().unwrap())),
+            // Gone since the folder was read.
+            Err(_) => {}
         }
     }
+    found.sort();
+    found
 }
