@@ -6,6 +6,7 @@ use crate::event;
 use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
+use crate::recorder::Recorder;
 use crate::restoring;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
@@ -13,6 +14,7 @@ use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
+use darter_store::history::History;
 use darter_store::{Keeper, OpenError, Report, Store};
 use mio::Poll;
 use std::hash::{BuildHasher, RandomState};
@@ -32,6 +34,7 @@ pub struct Broker {
     watch: Watch,
     keeper: Arc<dyn Keeper>,
     clock: Clock,
+    history: Option<Arc<History>>,
 }
 
 /// Why a server cannot start.
@@ -77,6 +80,8 @@ impl Broker {
             store.start(inbox.store_waker());
         }
         let brains = restored_shards(options, shards, clock, opened.kept, &mut stores);
+        // Opened last: the folder is this server's, now that the store has its lock.
+        let history = options.history.clone().map(History::open).map(Arc::new);
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
@@ -93,11 +98,13 @@ impl Broker {
                 authenticator: options.authenticator.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
+                recorder: Recorder::new(history.clone()),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker = Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock };
+        let mut broker =
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock, history };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -154,7 +161,14 @@ impl Broker {
     /// The server as other threads can look at it, and go on looking at it when it has stopped.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(&self.addresses, &self.inboxes, &self.status, self.keeper.clone(), self.clock)
+        View {
+            addresses: self.addresses.clone(),
+            inboxes: self.inboxes.clone(),
+            status: self.status.clone(),
+            keeper: self.keeper.clone(),
+            history: self.history.clone(),
+            clock: self.clock,
+        }
     }
 
     /// Publishes a message of the server itself.
@@ -178,6 +192,9 @@ impl Broker {
             // A panic was told when it happened.
             let _ = thread.join();
         }
+        if let Some(history) = &self.history {
+            history.flush();
+        }
         self.keeper.finish();
     }
 }
@@ -198,9 +215,13 @@ fn restored_shards(
 ) -> Vec<Shard> {
     let key = RandomState::new().hash_one(std::process::id());
     let now = clock.now();
+    let mut limits = options.limits.clone();
+    if options.history.is_none() {
+        limits.history_points = 0;
+    }
     let shard = |index| {
         let place = Place { index, shards, key };
-        Shard::new(place, options.limits.clone(), RandomState::new().hash_one(index), now)
+        Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
     };
     let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
     restoring::restore(now, kept, &mut brains, stores);

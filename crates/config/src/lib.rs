@@ -31,7 +31,7 @@ pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
-pub use section::history::History;
+pub use section::history::{FOLDER as HISTORY_FOLDER, History};
 pub use section::listener::Listener;
 pub use section::log::{BadLevel, Level, Log};
 pub use section::server::Server;
@@ -113,7 +113,9 @@ impl Config {
     /// When the name of a host to listen on is not known, or there is no place for the data.
     pub fn options(&self) -> Result<Options, OptionsError> {
         let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
-        let store = match self.storage.data_dir.folder()? {
+        let folder = self.storage.data_dir.folder()?;
+        let history = self.history.options(folder.as_deref(), &self.limits);
+        let store = match folder {
             Some(folder) => log::opener(self.storage.log_options(folder)),
             None => in_memory(),
         };
@@ -124,6 +126,7 @@ impl Config {
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),
             store,
+            history,
             ..Options::default()
         })
     }
