@@ -36,7 +36,7 @@ impl Outlet {
 
     /// Takes everything that is there.
     pub(super) fn take(&self, into: &mut VecDeque<Answer>) {
-        if self.filled.swap(false, Ordering::AcqRel) {
+        if self.filled.load(Ordering::Relaxed) && self.filled.swap(false, Ordering::AcqRel) {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             into.extend(answers.drain(..));
         }
