@@ -6,6 +6,7 @@ use crate::event;
 use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
+use crate::recorder::Recorder;
 use crate::restoring;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
@@ -34,6 +35,7 @@ pub struct Broker {
     keeper: Arc<dyn Keeper>,
     history: Option<Arc<History>>,
     clock: Clock,
+    history: Option<Arc<History>>,
 }
 
 /// Why a server cannot start.
@@ -79,8 +81,8 @@ impl Broker {
             store.start(inbox.store_waker());
         }
         let brains = restored_shards(options, shards, clock, opened.kept, &mut stores);
-        // Behind the store, which holds the lock of the folder.
-        let history = options.history.clone().map(|options| Arc::new(History::open(options)));
+        // Opened last: the folder is this server's, now that the store has its lock.
+        let history = options.history.clone().map(History::open).map(Arc::new);
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
@@ -98,12 +100,13 @@ impl Broker {
                 authenticator: options.authenticator.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
+                recorder: Recorder::new(history.clone()),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
         let mut broker =
-            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, history, clock };
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock, history };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -167,7 +170,14 @@ impl Broker {
     /// The server as other threads can look at it, and go on looking at it when it has stopped.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(&self.addresses, &self.inboxes, &self.status, self.keeper.clone(), self.clock)
+        View {
+            addresses: self.addresses.clone(),
+            inboxes: self.inboxes.clone(),
+            status: self.status.clone(),
+            keeper: self.keeper.clone(),
+            history: self.history.clone(),
+            clock: self.clock,
+        }
     }
 
     /// Publishes a message of the server itself.
@@ -190,6 +200,9 @@ impl Broker {
         for thread in self.threads.drain(..) {
             // A panic was told when it happened.
             let _ = thread.join();
+        }
+        if let Some(history) = &self.history {
+            history.flush();
         }
         self.keeper.finish();
         // The last one to hold it waits until it is on the disk.

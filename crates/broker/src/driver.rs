@@ -9,6 +9,7 @@ use crate::conn::Conn;
 use crate::event;
 use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
+use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::record::Change;
 use darter_codec::{Message, ReasonCode};
@@ -63,6 +64,7 @@ pub(crate) struct Driver {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
+    pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
 }
 
@@ -318,7 +320,7 @@ impl Running {
             }
         }
         self.send_outgoing();
-        self.record();
+        self.driver.recorder.take(&mut self.driver.shard);
         self.driver.shard.finish_turn();
         self.unreported = true;
         if self.report_due <= self.now {

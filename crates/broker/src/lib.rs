@@ -20,6 +20,7 @@ mod failure;
 mod inbox;
 mod large;
 mod options;
+mod recorder;
 mod restoring;
 mod status;
 mod view;

@@ -28,6 +28,8 @@ pub struct Options {
     pub history: Option<HistoryOptions>,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
+    /// What is remembered of the messages on every topic; without it nothing.
+    pub history: Option<HistoryOptions>,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             authenticator: Arc::new(AllowAll),
             history: None,
             store: darter_store::in_memory(),
+            history: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
 use crate::status::{ShardStatus, Status};
 use darter_engine::{Drop, SessionSeen};
+use darter_store::history::History;
 use darter_store::{Keeper, Report};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 /// Looks at a server without keeping it alive; from [`Broker::view`](crate::Broker::view).
 #[derive(Debug, Clone)]
 pub struct View {
-    addresses: Vec<SocketAddr>,
-    inboxes: Vec<Inbox>,
-    status: Vec<Arc<ShardStatus>>,
-    keeper: Arc<dyn Keeper>,
-    clock: Clock,
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) status: Vec<Arc<ShardStatus>>,
+    pub(crate) keeper: Arc<dyn Keeper>,
+    pub(crate) history: Option<Arc<History>>,
+    pub(crate) clock: Clock,
 }
 
 /// Messages that were not delivered, as far as the shards have told in time.
@@ -40,16 +42,6 @@ pub struct Sessions {
 }
 
 impl View {
-    pub(crate) fn new(
-        addresses: &[SocketAddr],
-        inboxes: &[Inbox],
-        status: &[Arc<ShardStatus>],
-        keeper: Arc<dyn Keeper>,
-        clock: Clock,
-    ) -> Self {
-        Self { addresses: addresses.into(), inboxes: inboxes.into(), status: status.into(), keeper, clock }
-    }
-
     /// The addresses the server listens on.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
@@ -78,6 +70,12 @@ impl View {
     #[must_use]
     pub fn store_report(&self) -> Report {
         self.keeper.report()
+    }
+
+    /// What the server remembers, if it does.
+    #[must_use]
+    pub fn history(&self) -> Option<&Arc<History>> {
+        self.history.as_ref()
     }
 
     /// Which messages were not delivered. Waits for the shards at most as long as `patience`.

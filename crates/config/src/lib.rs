@@ -31,7 +31,7 @@ pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
-pub use section::history::History;
+pub use section::history::{FOLDER as HISTORY_FOLDER, History};
 pub use section::listener::Listener;
 pub use section::log::{BadLevel, Level, Log};
 pub use section::server::Server;
@@ -114,7 +114,7 @@ impl Config {
     pub fn options(&self) -> Result<Options, OptionsError> {
         let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
         let folder = self.storage.data_dir.folder()?;
-        let history = self.history.options(folder.as_deref());
+        let history = self.history.options(folder.as_deref(), &self.limits);
         let store = match folder {
             Some(folder) => log::opener(self.storage.log_options(folder)),
             None => in_memory(),
@@ -127,6 +127,7 @@ impl Config {
             limits: self.limits.clone(),
             history,
             store,
+            history,
             ..Options::default()
         })
     }

@@ -1,12 +1,12 @@
 //! `history`: what was published on a topic.
 
 use super::{Refusal, Subject};
-use darter_store::history::{History, Sample};
+use darter_store::history::{History, HistoryReport, NotKept, Point, Sample};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::io;
+use std::ops::Range;
 
 /// Most points and topics in one answer.
 pub const MOST: usize = 100_000;
@@ -17,69 +17,52 @@ const FEW: usize = 1_000;
 ///
 /// Called on the thread that answers questions, never on a shard's: it may read files.
 pub trait Queries: Send + Sync + Debug {
-    /// The last `count` points of a topic, the oldest first.
-    ///
-    /// # Errors
-    /// When what is kept cannot be read.
-    fn last(&self, topic: &str, count: usize) -> io::Result<Vec<Point>>;
+    /// The newest points of a topic, at most `most`, the oldest first.
+    fn last(&self, topic: &str, most: usize) -> Vec<Point>;
 
-    /// The points of a topic in a time, at most `most`, the oldest first.
-    ///
-    /// # Errors
-    /// When what is kept cannot be read.
-    fn range(&self, topic: &str, from: u64, to: u64, most: usize) -> io::Result<Vec<Point>>;
+    /// The points of a topic in a time, the first `most`, the oldest first.
+    fn range(&self, topic: &str, range: Range<u64>, most: usize) -> Vec<Point>;
 
-    /// The same time in about `points` equal parts, those without a number left out.
-    ///
-    /// # Errors
-    /// When what is kept cannot be read.
-    fn downsampled(&self, topic: &str, from: u64, to: u64, points: usize) -> io::Result<Vec<Part>>;
+    /// The numbers in a time, in at most `points` equal parts of it; those without numbers are left out. `field` is the
+    /// dotted path of a field of JSON objects; without it the payload is the number.
+    fn downsampled(&self, topic: &str, field: Option<&str>, range: Range<u64>, points: usize) -> Vec<Sample>;
 
     /// The topics that begin with `prefix`, at most `most`, in their order.
-    ///
-    /// # Errors
-    /// When what is kept cannot be read.
-    fn topics(&self, prefix: &str, most: usize) -> io::Result<Vec<String>>;
+    fn topics(&self, prefix: &str, most: usize) -> Vec<String>;
+
+    /// How the history is.
+    fn report(&self) -> HistoryReport;
 }
 
-/// A message that was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Point {
-    /// When it came, in milliseconds since 1970.
-    pub at: u64,
-    /// Its payload.
-    pub payload: Vec<u8>,
-}
+impl Queries for History {
+    fn last(&self, topic: &str, most: usize) -> Vec<Point> {
+        self.flush();
+        Self::last(self, topic, most)
+    }
 
-/// All points of a part of the time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// Where the part begins, in milliseconds since 1970.
-    pub at: u64,
-    /// How many points.
-    pub count: u64,
-    /// Of the numbers in their payloads.
-    pub numbers: Vec<Numbers>,
-}
+    fn range(&self, topic: &str, range: Range<u64>, most: usize) -> Vec<Point> {
+        self.flush();
+        Self::range(self, topic, range, most)
+    }
 
-/// The numbers of one kind in a part of the time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Numbers {
-    /// The field of a JSON object, or empty for payloads that are numbers themselves.
-    pub field: String,
-    /// How many.
-    pub count: u64,
-    /// The smallest.
-    pub min: f64,
-    /// Their mean.
-    pub mean: f64,
-    /// The largest.
-    pub max: f64,
+    fn downsampled(&self, topic: &str, field: Option<&str>, range: Range<u64>, points: usize) -> Vec<Sample> {
+        self.flush();
+        Self::downsampled(self, topic, field, range, points)
+    }
+
+    fn topics(&self, prefix: &str, most: usize) -> Vec<String> {
+        self.flush();
+        Self::topics(self, prefix, most)
+    }
+
+    fn report(&self) -> HistoryReport {
+        Self::report(self)
+    }
 }
 
 /// Asks for points of `topic`, or for the topics that begin with `prefix`.
 ///
-/// Of a topic: `last` of them; or those `from` and before `to`, at most `limit`; or the same, with both ends, in about `points` parts.
+/// Of a topic: `last` of them; or those `from` and before `to`, at most `limit`; or their numbers, with both ends, in at most `points` parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Request {
@@ -98,9 +81,12 @@ pub struct Request {
     /// Most points of a range, or topics; 1000 when nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// About so many parts.
+    /// At most so many parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub points: Option<usize>,
+    /// The field of JSON objects whose numbers are wanted, as a dotted path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// The first characters of topic names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
@@ -114,17 +100,15 @@ pub(super) fn answer_live(subject: &Subject, request: &Request) -> Result<Value,
 /// Answers from a history.
 ///
 /// # Errors
-/// When the request makes no sense, or what is kept cannot be read.
+/// When the request makes no sense.
 pub fn answer(history: &dyn Queries, request: &Request) -> Result<Value, Refusal> {
-    let unreadable = |error: io::Error| Refusal(format!("the history cannot be read: {error}"));
     let most = request.limit.unwrap_or(FEW).min(MOST);
     let (from, to) = (request.from.unwrap_or(0), request.to.unwrap_or(u64::MAX));
     let is_range = request.from.is_some() || request.to.is_some();
     let topic = match (&request.topic, &request.prefix) {
         (Some(topic), None) => topic,
         (None, Some(prefix)) => {
-            let topics = history.topics(prefix, most).map_err(unreadable)?;
-            return Ok(json!({ "topics": topics }));
+            return Ok(json!({ "topics": history.topics(prefix, most) }));
         }
         _ => return Err(Refusal("it wants either a topic or a prefix".into())),
     };
@@ -133,46 +117,74 @@ pub fn answer(history: &dyn Queries, request: &Request) -> Result<Value, Refusal
             Err(Refusal("last goes with neither from, to nor points".into()))
         }
         (_, Some(0)) => Err(Refusal("points must be at least 1".into())),
+        (_, None) if request.field.is_some() => Err(Refusal("field goes with points only".into())),
         (None, Some(_)) if request.from.is_none() || request.to.is_none() => {
             Err(Refusal("points wants both from and to".into()))
         }
         (None, Some(points)) => {
-            let parts = history.downsampled(topic, from, to, points.min(MOST)).map_err(unreadable)?;
+            let parts = history.downsampled(topic, request.field.as_deref(), from..to, points.min(MOST));
             Ok(json!({ "topic": topic, "parts": parts.iter().map(part).collect::<Vec<_>>() }))
         }
         (last, _) => {
             let points = if is_range {
-                history.range(topic, from, to, most)
+                history.range(topic, from..to, most)
             } else {
                 history.last(topic, last.unwrap_or(most).min(MOST))
             };
-            let points: Vec<_> = points.map_err(unreadable)?.iter().map(point).collect();
-            Ok(json!({ "topic": topic, "points": points }))
+            Ok(json!({ "topic": topic, "points": points.iter().map(point).collect::<Vec<_>>() }))
         }
     }
 }
 
 /// The payload is text where it is UTF-8, and else hexadecimal digits in `hex`.
 fn point(point: &Point) -> Value {
-    match std::str::from_utf8(&point.payload) {
-        Ok(text) => json!({ "at": point.at, "payload": text }),
-        Err(_) => {
-            let hex: String = point.payload.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({ "at": point.at, "hex": hex })
-        }
+    let Point { time_ms, payload, qos, retain } = point;
+    let mut value = json!({ "at": time_ms, "qos": qos.to_u8(), "retain": retain });
+    match std::str::from_utf8(payload) {
+        Ok(text) => value["payload"] = json!(text),
+        Err(_) => value["hex"] = payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
     }
+    value
 }
 
-fn part(part: &Part) -> Value {
-    let numbers: Vec<_> = part
-        .numbers
-        .iter()
-        .map(|numbers| {
-            let Numbers { field, count, min, mean, max } = numbers;
-            json!({ "field": field, "count": count, "min": min, "mean": mean, "max": max })
-        })
-        .collect();
-    json!({ "at": part.at, "count": part.count, "numbers": numbers })
+fn part(sample: &Sample) -> Value {
+    let Sample { time_ms, count, min, mean, max } = sample;
+    json!({ "at": time_ms, "count": count, "min": min, "mean": mean, "max": max })
+}
+
+/// How a history is, as JSON.
+pub(super) fn report(report: &HistoryReport) -> Value {
+    let HistoryReport { points, topics, bytes, buckets, oldest, not_kept, damaged, unread, trouble } = report;
+    let NotKept {
+        too_often,
+        too_large,
+        queue_full,
+        too_many_topics,
+        error,
+        over_cap,
+        too_old,
+        too_many_series,
+    } = not_kept;
+    json!({
+        "points": points,
+        "topics": topics,
+        "bytes": bytes,
+        "files": buckets,
+        "oldest": oldest,
+        "damaged": damaged,
+        "unread": unread,
+        "trouble": trouble,
+        "not_kept": {
+            "too-often": too_often,
+            "too-large": too_large,
+            "queue-full": queue_full,
+            "too-many-topics": too_many_topics,
+            "error": error,
+            "over-cap": over_cap,
+            "too-old": too_old,
+            "too-many-series": too_many_series,
+        },
+    })
 }
 
 impl Queries for History {

@@ -58,6 +58,15 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl Subject {
+    /// A server with its history.
+    #[must_use]
+    pub fn new(view: View) -> Self {
+        let history = view.history().cloned().map(|history| history as Arc<dyn Queries>);
+        Self { view, history }
+    }
+}
+
 type Handler = fn(&Subject, Value) -> Result<Value, Refusal>;
 
 /// Every noun and the function that answers for it.

@@ -1,6 +1,6 @@
 //! `status`: how the server is.
 
-use super::{Refusal, Subject, store};
+use super::{Refusal, Subject, history, store};
 use darter_engine::DropReason;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -58,6 +58,11 @@ pub(super) fn answer(subject: &Subject, _: &Request) -> Result<Value, Refusal> {
             "bad_packets": counters.bad_packets,
         },
         "store": store::report(&view.store_report()),
-        "history": subject.history.is_some(),
+        // Null when there is none.
+        "history": subject.history.as_ref().map(|history| {
+            let mut report = history::report(&history.report());
+            report["not_kept"]["skipped"] = counters.history_skipped.into();
+            report
+        }),
     }))
 }

@@ -6,8 +6,10 @@ use super::plain::print;
 use super::running_server::ServerFlags;
 use super::when;
 use clap::Args;
-use darter_broker::admin::history::{Request, answer};
+use darter_broker::admin::history::{self, Request};
+use darter_broker::store::history::{History, HistoryOptions};
 use darter_broker::store::log::inspect;
+use darter_config::HISTORY_FOLDER;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +23,7 @@ Examples:
   darter history home/kitchen/temp                       the last 20 messages
   darter history home/kitchen/temp --last 1              the last one
   darter history home/kitchen/temp --from 2h --csv       the last two hours, for a spreadsheet
-  darter history home/kitchen/temp --from 7d --points 99 a week in about 99 parts, with least and most
+  darter history home/kitchen/temp --from 7d --points 99 the numbers of a week in 99 parts
   darter history --topics home/                          the topics that begin so";
 
 /// Messages that are shown when nothing else is asked for.
@@ -53,9 +55,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = when::parse, help_heading = "What to show")]
     to: Option<u64>,
 
-    /// The time divided into about N parts, each with count, least, mean and most [default time: one day]
+    /// The numbers in at most N equal parts of the time, each with count, least, mean and most [default time: one day]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What to show")]
     points: Option<u32>,
+
+    /// The field of JSON objects whose numbers are wanted, such as temp.inside [default: the payload is the number]
+    #[arg(long, value_name = "PATH", requires = "points", help_heading = "What to show")]
+    field: Option<String>,
 
     /// Most messages or topics of a list
     #[arg(long, value_name = "COUNT", default_value_t = 1000, help_heading = "What to show")]
@@ -92,6 +98,7 @@ impl Arguments {
     fn request(&self) -> Request {
         let Self { topic, topics, last, limit, .. } = self;
         let mut request = Request { topic: topic.clone(), prefix: topics.clone(), ..Request::default() };
+        request.field.clone_from(&self.field);
         request.points = self.points.and_then(|points| points.try_into().ok());
         if topic.is_none() {
             request.limit = Some(*limit);
@@ -110,8 +117,20 @@ impl Arguments {
         if self.server.is_by_port() {
             self.server.connect()?;
         }
-        let stopped = inspect::history(&self.server.folder()?)?;
-        Ok(answer(&stopped.history, request)?)
+        let data = self.server.folder()?;
+        let folder = data.join(HISTORY_FOLDER);
+        if !folder.is_dir() {
+            bail!("no server runs with the data folder {}, and there is no history in it", data.display());
+        }
+        let _hold = inspect::hold(&data)?;
+        // As it was left: what is too old or too much is the server's to say.
+        let history = History::open(HistoryOptions {
+            disk_cap: u64::MAX,
+            keep_points_ms: u64::MAX,
+            keep_rollups_ms: u64::MAX,
+            ..HistoryOptions::in_folder(folder)
+        });
+        Ok(history::answer(&history, request)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The running server's socket, and the commands that use it.
 
-use crate::started::{Home, Server, connack, darter, finished};
+use crate::started::{Home, Server, connack, darter, file, finished};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -214,6 +214,57 @@ fn drops_are_told_by_client_topic_and_reason() {
     assert!(text.lines().nth(1).is_some_and(|row| row.contains("offline") && row.ends_with("t/a")), "{text}");
 }
 
+/// Publishes with QoS 1, so that it has arrived.
+fn publish(port: &str, topic: &str, payload: &str) {
+    let ended = finished(darter(&["pub", "-p", port, "-t", topic, "-m", payload, "-q", "1"]));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_history_answers_from_the_running_and_from_the_stopped_server() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&JSON));
+    let port = server.port();
+    publish(&port, "room/1", "{\"t\":20.5}");
+    publish(&port, "room/2", "21");
+    let all = || {
+        let run = |arguments: &[&str]| {
+            let ended = finished(home.darter(&[&["history"], arguments].concat()));
+            assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{arguments:?}");
+            ended.out
+        };
+        let json: Value = serde_json::from_str(&run(&["room/1", "--json"])).unwrap();
+        assert_eq!(json["points"][0]["payload"], json!("{\"t\":20.5}"));
+        let parts = run(&["room/1", "--points", "1", "--field", "t", "--csv"]);
+        let (head, row) = parts.split_once('\n').unwrap();
+        assert_eq!(head, "time,count,min,mean,max");
+        assert!(row.ends_with(",1,20.5,20.5,20.5\n"), "{row}");
+        assert!(run(&["room/2", "--from", "1h"]).ends_with("  21\n"));
+        assert_eq!(run(&["room/2", "--to", "1h"]), "Nothing is kept of that.\n");
+        assert_eq!(run(&["--topics", "room/"]), "room/1\nroom/2\n");
+        run(&["room/2", "--last", "1", "--csv"])
+    };
+    let live = all();
+    let status = status(&home, &[]);
+    assert_eq!((&status["history"]["points"], &status["history"]["topics"]), (&json!(2), &json!(2)));
+    assert_eq!(server.stop(Signal::SIGTERM).code, Some(0));
+    assert_eq!(all(), live);
+}
+
+#[test]
+fn a_history_can_be_in_memory_or_off() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&MEMORY));
+    publish(&server.port(), "t", "x");
+    assert!(finished(home.darter(&["history", "t"])).out.ends_with("  x\n"));
+    server.stop(Signal::SIGTERM);
+    let config = file("no-history.toml", "[history]\nrecord = \"off\"\n");
+    let server = Server::start(home.darter(&[&MEMORY[..], &["--config", &config]].concat()));
+    publish(&server.port(), "t", "x");
+    let ended = finished(home.darter(&["history", "t"]));
+    assert_eq!((ended.code, ended.only_line()), (Some(1), "darter: history: this server keeps no history"));
+}
+
 #[test]
 fn without_a_server_each_command_says_so_in_one_line() {
     let home = Home::new();
@@ -222,7 +273,7 @@ fn without_a_server_each_command_says_so_in_one_line() {
         (&["status", "--data-dir", "/no/such"], "no server runs with the data folder /no/such"),
         (&["drops", "--port", "1"], "no server of this user runs on port 1"),
         (&["history", "t", "--port", "1"], "no server of this user runs on port 1"),
-        (&["history", "t"], "no server runs with the data folder"),
+        (&["history", "t"], "and there is no history in it"),
         (&["store", "stats"], "there is no data folder"),
         (&["store", "check", "--data-dir", "/no/such"], "there is no data folder /no/such"),
     ];
@@ -258,13 +309,14 @@ fn the_folder_of_a_running_server_is_left_alone() {
 #[test]
 fn a_wrong_use_of_a_command_is_refused_before_anything_is_done() {
     let home = Home::new();
-    let cases: [&[&str]; 11] = [
+    let cases: [&[&str]; 12] = [
         &["status", "--port", "1", "--data-dir", "/x"],
         &["history"],
         &["history", "t", "--topics", "t"],
         &["history", "t", "--last", "1", "--from", "1h"],
         &["history", "t", "--last", "1", "--points", "3"],
         &["history", "t", "--points", "0"],
+        &["history", "t", "--field", "f"],
         &["history", "t", "--from", "yesterday"],
         &["history", "t", "--json", "--csv"],
         &["history", "--topics", "t", "--from", "1h"],

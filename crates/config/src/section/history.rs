@@ -2,6 +2,7 @@
 
 use crate::key::{Key, Kind, Number, Section};
 use crate::quantity::Unit;
+use darter_broker::Limits;
 use darter_broker::store::history::HistoryOptions;
 use std::path::Path;
 use std::time::Duration;
@@ -21,8 +22,12 @@ pub struct History {
     pub interval: Duration,
     /// Most bytes on the disk.
     pub disk: u64,
+    /// Most bytes in memory, for a server without a data folder.
+    pub memory: u64,
     /// How long points are kept at most.
     pub retention: Duration,
+    /// How long roll-ups of minutes are kept at most.
+    pub rollup_retention: Duration,
 }
 
 impl Default for History {
@@ -31,27 +36,35 @@ impl Default for History {
             record: true,
             interval: Duration::from_secs(1),
             disk: GIB,
+            memory: 16 * MIB,
             retention: Duration::from_secs(30 * DAY),
+            rollup_retention: Duration::from_secs(365 * DAY),
         }
     }
 }
 
 impl History {
-    /// What the history needs to know: beside the rest of the state, or in memory without a folder for it.
-    pub(crate) fn options(&self, folder: Option<&Path>) -> Option<HistoryOptions> {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let options = match folder {
-            Some(folder) => HistoryOptions::in_folder(folder.join("history")),
+    /// What the history of a server with this data folder needs to know; `None` when there is none.
+    pub(crate) fn options(&self, data: Option<&Path>, limits: &Limits) -> Option<HistoryOptions> {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let options = match data {
+            Some(folder) => HistoryOptions::in_folder(folder.join(FOLDER)),
             None => HistoryOptions::in_memory(),
         };
         self.record.then(|| HistoryOptions {
-            interval_ms: millis(self.interval),
+            interval_ms: milliseconds(self.interval),
             disk_cap: self.disk,
-            keep_points_ms: millis(self.retention),
+            memory_cap: usize::try_from(self.memory).unwrap_or(usize::MAX),
+            keep_points_ms: milliseconds(self.retention),
+            keep_rollups_ms: milliseconds(self.rollup_retention),
+            max_payload: limits.history_payload,
             ..options
         })
     }
 }
+
+/// The history's folder in the data folder.
+pub const FOLDER: &str = "history";
 
 pub(crate) const SECTION: Section = Section {
     name: "history",
@@ -73,7 +86,7 @@ pub(crate) const SECTION: Section = Section {
             meaning: "At most one point of each topic in this time.",
             kind: Kind::Number(Number {
                 unit: Unit::Milliseconds,
-                range: 10..=3_600_000,
+                range: 1_000..=3_600_000,
                 word: None,
                 get: |c| u64::try_from(c.history.interval.as_millis()).ok(),
                 set: |c, value| {
@@ -100,7 +113,7 @@ pub(crate) const SECTION: Section = Section {
             meaning: "Largest payload that is kept.",
             kind: Kind::Number(Number {
                 unit: Unit::Bytes,
-                range: 1..=KIB * KIB,
+                range: 1..=256 * KIB,
                 word: None,
                 get: |c| u64::try_from(c.limits.history_payload).ok(),
                 set: |c, value| {
@@ -121,6 +134,17 @@ pub(crate) const SECTION: Section = Section {
             }),
         },
         Key {
+            name: "memory",
+            meaning: "Most room in memory, for a server that keeps everything in memory.",
+            kind: Kind::Number(Number {
+                unit: Unit::Bytes,
+                range: 64 * KIB..=64 * GIB,
+                word: None,
+                get: |c| Some(c.history.memory),
+                set: |c, value| c.history.memory = value.unwrap_or(c.history.memory),
+            }),
+        },
+        Key {
             name: "retention",
             meaning: "How long points are kept at most.",
             kind: Kind::Number(Number {
@@ -129,6 +153,21 @@ pub(crate) const SECTION: Section = Section {
                 word: None,
                 get: |c| Some(c.history.retention.as_secs()),
                 set: |c, value| c.history.retention = value.map_or(c.history.retention, Duration::from_secs),
+            }),
+        },
+        Key {
+            name: "rollup_retention",
+            meaning: "How long the roll-ups of minutes (count, least, mean and most of numbers) are kept at most. They \
+                      take much less room than points.",
+            kind: Kind::Number(Number {
+                unit: Unit::Seconds,
+                range: 60..=36_500 * DAY,
+                word: None,
+                get: |c| Some(c.history.rollup_retention.as_secs()),
+                set: |c, value| {
+                    c.history.rollup_retention =
+                        value.map_or(c.history.rollup_retention, Duration::from_secs);
+                },
             }),
         },
     ],

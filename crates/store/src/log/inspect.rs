@@ -130,6 +130,18 @@ pub fn export(folder: &Path, out: &mut dyn Write) -> Result<u64, OpenError> {
     Ok(lines)
 }
 
+/// The folder of a stopped server, which no server can use as long as this is held.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "held for the lock")] Lock);
+
+/// Takes the folder of a stopped server.
+///
+/// # Errors
+/// When the folder is in use or is not there.
+pub fn hold(folder: &Path) -> Result<Hold, OpenError> {
+    lock(folder).map(Hold)
+}
+
 fn lock(folder: &Path) -> Result<Lock, OpenError> {
     if folder.is_dir() {
         return Lock::take(folder);

@@ -17,17 +17,14 @@ pub(super) fn text(answer: &Value) -> String {
     for point in list(answer, "points").into_iter().flatten() {
         let _ = writeln!(text, "{}  {}", when::shown(at(point)), harmless(&payload(point)));
     }
-    for part in list(answer, "parts").into_iter().flatten() {
-        let time = when::shown(at(part));
-        let count = number(part["count"].as_u64().unwrap_or_default());
-        let _ = write!(text, "{time}  {count:>8}");
-        for numbers in list(part, "numbers").into_iter().flatten() {
-            let field = harmless(numbers["field"].as_str().unwrap_or_default());
-            let name = if field.is_empty() { String::new() } else { format!(" {field}") };
-            let _ = write!(text, " {name}");
-            let _ = write!(text, " {} .. {} .. {}", numbers["min"], numbers["mean"], numbers["max"]);
+    if let Some(parts) = list(answer, "parts").filter(|parts| !parts.is_empty()) {
+        let _ =
+            writeln!(text, "{:<23}  {:>9}  {:>14}  {:>14}  {:>14}", "from", "count", "least", "mean", "most");
+        for part in parts {
+            let (time, count) = (when::shown(at(part)), number(part["count"].as_u64().unwrap_or_default()));
+            let [min, mean, max] = ["min", "mean", "max"].map(|name| part[name].to_string());
+            let _ = writeln!(text, "{time:<23}  {count:>9}  {min:>14}  {mean:>14}  {max:>14}");
         }
-        text.push('\n');
     }
     or_nothing(text, "Nothing is kept of that.\n")
 }
@@ -41,18 +38,10 @@ pub(super) fn csv(answer: &Value) -> String {
             let _ = writeln!(text, "{}", cell(topic));
         }
     } else if let Some(parts) = list(answer, "parts") {
-        text.push_str("time,messages,field,count,min,mean,max\n");
+        text.push_str("time,count,min,mean,max\n");
         for part in parts {
-            let (time, messages) = (when::exact(at(part)), &part["count"]);
-            let numbers = list(part, "numbers").map(Vec::as_slice).unwrap_or_default();
-            for of in numbers {
-                let field = cell(of["field"].as_str().unwrap_or_default());
-                let (count, min, mean, max) = (&of["count"], &of["min"], &of["mean"], &of["max"]);
-                let _ = writeln!(text, "{time},{messages},{field},{count},{min},{mean},{max}");
-            }
-            if numbers.is_empty() {
-                let _ = writeln!(text, "{time},{messages},,,,,");
-            }
+            let (count, min, mean, max) = (&part["count"], &part["min"], &part["mean"], &part["max"]);
+            let _ = writeln!(text, "{},{count},{min},{mean},{max}", when::exact(at(part)));
         }
     } else {
         text.push_str("time,payload\n");
@@ -113,25 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_a_line_for_each_field() {
-        let numbers =
-            |field: &str| json!({ "field": field, "count": 2, "min": 1.0, "mean": 1.5, "max": 2.0 });
-        let answer = json!({ "parts": [
-            { "at": 0, "count": 2, "numbers": [numbers("t"), numbers("h")] }, { "at": 60_000, "count": 1, "numbers": [] },
-        ] });
-        let head = "time,messages,field,count,min,mean,max";
-        let expected = [
-            head,
-            "1970-01-01T00:00:00Z,2,t,2,1.0,1.5,2.0",
-            "1970-01-01T00:00:00Z,2,h,2,1.0,1.5,2.0",
-            "1970-01-01T00:01:00Z,1,,,,,",
-        ];
-        assert_eq!(csv(&answer).lines().collect::<Vec<_>>(), expected);
-        assert!(text(&answer).contains("t 1.0 .. 1.5 .. 2.0"), "{}", text(&answer));
+    fn parts_are_a_table() {
+        let answer = json!({ "parts": [{ "at": 60_000, "count": 2, "min": 1.0, "mean": 1.5, "max": 2.25 }] });
+        assert_eq!(csv(&answer), "time,count,min,mean,max\n1970-01-01T00:01:00Z,2,1.0,1.5,2.25\n");
+        let text = text(&answer);
+        let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().skip(2).collect();
+        assert_eq!(row, ["2", "1.0", "1.5", "2.25"]);
     }
 
     #[test]
     fn nothing_is_said_as_such() {
+        assert_eq!(text(&json!({ "parts": [] })), "Nothing is kept of that.\n");
         assert_eq!(text(&json!({ "points": [] })), "Nothing is kept of that.\n");
         assert_eq!(text(&json!({ "topics": [] })), "No topic is kept.\n");
         assert_eq!(csv(&json!({ "topics": ["a", "b,c"] })), "topic\na\n\"b,c\"\n");

@@ -6,8 +6,7 @@ use std::path::Path;
 
 /// Opens the socket. A server that cannot have one serves its clients all the same.
 pub(super) fn open(folder: Option<&Path>, broker: &Broker) -> Option<Socket> {
-    let history = broker.history().cloned();
-    let subject = Subject { view: broker.view(), history: history.map(|history| history as _) };
+    let subject = Subject::new(broker.view());
     match Socket::open(folder, subject) {
         Ok(socket) => {
             tracing::debug!(socket = %socket.path().display(), "open for live administration");
