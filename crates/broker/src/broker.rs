@@ -33,7 +33,6 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
     keeper: Arc<dyn Keeper>,
-    history: Option<Arc<History>>,
     clock: Clock,
     history: Option<Arc<History>>,
 }
@@ -94,7 +93,6 @@ impl Broker {
                 shard,
                 store,
                 keeper: keeper.clone(),
-                history: history.clone(),
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
@@ -140,13 +138,6 @@ impl Broker {
     #[must_use]
     pub fn store_report(&self) -> Report {
         self.keeper.report()
-    }
-
-    /// What is remembered of the messages on every topic, if anything is: the last messages, those of a time, the same
-    /// down-sampled, and the topics that there are.
-    #[must_use]
-    pub fn history(&self) -> Option<&Arc<History>> {
-        self.history.as_ref()
     }
 
     /// Tells when a shard's thread ends by itself. A program that serves others should end with it: the server
@@ -205,8 +196,6 @@ impl Broker {
             history.flush();
         }
         self.keeper.finish();
-        // The last one to hold it waits until it is on the disk.
-        self.history = None;
     }
 }
 

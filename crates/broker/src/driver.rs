@@ -11,11 +11,10 @@ use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use darter_codec::ReasonCode;
 use darter_codec::record::Change;
-use darter_codec::{Message, ReasonCode};
 use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
 use darter_net::{Listener, Stream};
-use darter_store::history::History;
 use darter_store::{Answer, Keeper, Store};
 use lingering::Lingering;
 use mio::{Events, Poll, Token};
@@ -25,7 +24,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Tokens: the slots of connections from 0 on, then connections on their way out, then the listeners, then the waker.
 const LINGERING: usize = 1 << (usize::BITS - 3);
@@ -58,7 +57,6 @@ pub(crate) struct Driver {
     pub(crate) shard: Shard,
     pub(crate) store: Box<dyn Store>,
     pub(crate) keeper: Arc<dyn Keeper>,
-    pub(crate) history: Option<Arc<History>>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
@@ -88,7 +86,6 @@ struct Running {
     unsent_for: usize,
     outgoing: Vec<Vec<Item>>,
     changes: Vec<Change>,
-    records: Vec<Message>,
     accept_after: Option<u64>,
     complain_after: u64,
     stopping: bool,
@@ -117,7 +114,6 @@ impl Driver {
             unsent_for: 0,
             outgoing: (0..shards).map(|_| Vec::new()).collect(),
             changes: Vec::new(),
-            records: Vec::new(),
             accept_after: None,
             complain_after: 0,
             stopping: false,
@@ -325,16 +321,6 @@ impl Running {
         self.unreported = true;
         if self.report_due <= self.now {
             self.report();
-        }
-    }
-
-    /// Hands publications to the history.
-    fn record(&mut self) {
-        self.driver.shard.take_records(&mut self.records);
-        if let Some(history) = self.driver.history.as_ref().filter(|_| !self.records.is_empty()) {
-            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let time = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-            self.records.drain(..).for_each(|message| history.record(time, message));
         }
     }
 

@@ -24,8 +24,6 @@ pub struct Options {
     pub status_interval: Duration,
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
-    /// What is remembered of the messages on every topic; nothing unless something is said.
-    pub history: Option<HistoryOptions>,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
     /// What is remembered of the messages on every topic; without it nothing.
@@ -44,7 +42,6 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
-            history: None,
             store: darter_store::in_memory(),
             history: None,
         }

@@ -125,7 +125,6 @@ impl Config {
             shards: self.server.shards,
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),
-            history,
             store,
             history,
             ..Options::default()

@@ -4,7 +4,6 @@ use super::{Refusal, Subject};
 use darter_store::history::{History, HistoryReport, NotKept, Point, Sample};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -185,40 +184,4 @@ pub(super) fn report(report: &HistoryReport) -> Value {
             "too-many-series": too_many_series,
         },
     })
-}
-
-impl Queries for History {
-    fn last(&self, topic: &str, count: usize) -> io::Result<Vec<Point>> {
-        Ok(Self::last(self, topic, count).into_iter().map(kept).collect())
-    }
-
-    fn range(&self, topic: &str, from: u64, to: u64, most: usize) -> io::Result<Vec<Point>> {
-        Ok(Self::range(self, topic, from..to, most).into_iter().map(kept).collect())
-    }
-
-    /// With the numbers of the payloads themselves, and of the fields that the last payload has.
-    fn downsampled(&self, topic: &str, from: u64, to: u64, points: usize) -> io::Result<Vec<Part>> {
-        let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
-        let fields = self.fields(topic);
-        for field in std::iter::once(None).chain(fields.iter().map(|field| Some(&**field))) {
-            for Sample { time_ms, count, min, mean, max } in
-                Self::downsampled(self, topic, field, from..to, points)
-            {
-                let part =
-                    parts.entry(time_ms).or_insert(Part { at: time_ms, count: 0, numbers: Vec::new() });
-                part.count = part.count.max(count);
-                let field = field.unwrap_or_default().to_owned();
-                part.numbers.push(Numbers { field, count, min, mean, max });
-            }
-        }
-        Ok(parts.into_values().collect())
-    }
-
-    fn topics(&self, prefix: &str, most: usize) -> io::Result<Vec<String>> {
-        Ok(Self::topics(self, prefix, most))
-    }
-}
-
-fn kept(point: darter_store::history::Point) -> Point {
-    Point { at: point.time_ms, payload: point.payload.into() }
 }

@@ -5,6 +5,7 @@ mod table;
 use super::plain::print;
 use super::running_server::ServerFlags;
 use super::when;
+use anyhow::bail;
 use clap::Args;
 use darter_broker::admin::history::{self, Request};
 use darter_broker::store::history::{History, HistoryOptions};

@@ -155,18 +155,6 @@ impl History {
         stretches.finish()
     }
 
-    /// The dotted paths of the numbers in a topic's last payload, if that is a JSON object.
-    #[must_use]
-    pub fn fields(&self, topic: &str) -> Vec<String> {
-        let mut paths = Vec::new();
-        if let Some(point) = self.last(topic, 1).pop()
-            && fields::number(&point.payload).is_none()
-        {
-            fields::each(&point.payload, &mut |path, _| paths.push(path.to_owned()));
-        }
-        paths
-    }
-
     /// Topics that begin with `prefix`, at most `limit`, in the order of their bytes.
     #[must_use]
     pub fn topics(&self, prefix: &str, limit: usize) -> Vec<String> {

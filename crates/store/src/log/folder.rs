@@ -55,11 +55,6 @@ pub(super) fn messages(folder: &Path) -> PathBuf {
     folder.join("messages")
 }
 
-/// Where the history is.
-pub(super) fn history(folder: &Path) -> PathBuf {
-    folder.join("history")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

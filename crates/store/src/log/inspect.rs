@@ -4,7 +4,6 @@ use super::LogOptions;
 use super::folder::{self, Lock};
 use super::opening::opener;
 use super::recovery::recover;
-use crate::history::{History, HistoryOptions};
 use crate::{Answer, Lost, OpenError, Opened, Store};
 use darter_codec::record::{Batch, Kept, KeptSession, QueueRow, RowState};
 use darter_codec::{Message, PacketId};
@@ -50,25 +49,6 @@ pub struct Stats {
     pub bytes: u64,
     /// Bytes of these that are still wanted.
     pub live_bytes: u64,
-}
-
-/// The history of a stopped server, with the lock of its folder.
-#[derive(Debug)]
-pub struct StoppedHistory {
-    /// The history.
-    pub history: History,
-    #[expect(dead_code, reason = "held as long as the history is open")]
-    lock: Lock,
-}
-
-/// Opens the history in the folder of a stopped server.
-///
-/// # Errors
-/// When the folder is in use or cannot be used.
-pub fn history(folder: &Path) -> Result<StoppedHistory, OpenError> {
-    let lock = lock(folder)?;
-    let options = HistoryOptions::in_folder(folder::history(folder));
-    Ok(StoppedHistory { history: History::open(options), lock })
 }
 
 /// How full the folder is; changes nothing.
