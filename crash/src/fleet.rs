@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(2);
 pub(crate) const STALL: Duration = Duration::from_secs(10);
 /// After a fault of the disk a client that gets no answer for so long connects again.
 const IMPATIENCE: Duration = Duration::from_millis(700);
+/// A disk that was at fault counts as mended when nothing was refused for so long.
+const CALM: Duration = Duration::from_millis(250);
 /// The longest time between a rude end and the next connection, in milliseconds.
 const ABSENCE: u64 = 150;
 /// Publishers, numbered from 0.
@@ -43,6 +45,9 @@ pub(crate) struct Fleet {
     excused: bool,
     /// Clients that are left without an answer connect again.
     impatient: bool,
+    /// Refusals so far, and the last time that one came.
+    refused: u64,
+    calm_since: Instant,
 }
 
 struct Member {
@@ -82,6 +87,8 @@ impl Fleet {
             load: false,
             excused: false,
             impatient: false,
+            refused: 0,
+            calm_since: Instant::now(),
         };
         fleet.add_publishers();
         fleet.add_subscribers();
@@ -192,11 +199,22 @@ impl Fleet {
     pub(crate) fn set_fault(&mut self, excused: bool, impatient: bool) {
         (self.excused, self.impatient) = (excused, impatient);
         let now = Instant::now();
+        self.calm_since = now;
         self.members.iter_mut().for_each(|member| (member.answered, member.moved) = (now, false));
     }
 
-    /// Whether every publisher has had an answer since the last change of [`Self::set_fault`].
-    pub(crate) fn has_moved(&self) -> bool {
+    /// Whether every publisher has had an acknowledgement, and nobody a refusal, for [`CALM`] since the last change of
+    /// [`Self::set_fault`]: answers from before may still be on their way.
+    pub(crate) fn has_recovered(&mut self) -> bool {
+        let now = Instant::now();
+        let refused = self.ledger.counts().refused;
+        if refused != self.refused {
+            (self.refused, self.calm_since) = (refused, now);
+        }
+        if now.duration_since(self.calm_since) < CALM {
+            self.members.iter_mut().for_each(|member| member.moved = false);
+            return false;
+        }
         self.members.iter().all(|member| member.moved || !matches!(member.role, Role::Publisher(_)))
     }
 

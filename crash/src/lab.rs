@@ -277,10 +277,10 @@ impl Lab {
         self.fleet.ledger.forgive_order_of_open();
         self.fleet.set_fault(true, true);
         let ended = Instant::now();
-        while self.lives(server) && !self.fleet.has_moved() && ended.elapsed() < RECOVERY {
+        while self.lives(server) && !self.fleet.has_recovered() && ended.elapsed() < RECOVERY {
             self.fleet.turn().map_err(|error| error.to_string())?;
         }
-        if !self.fleet.has_moved() {
+        if !self.fleet.has_recovered() {
             let waiting_for =
                 format!("acknowledgements after {}: {}", trouble.fault.name(), self.fleet.who_waits());
             self.fleet.ledger.blame("everybody", Fault::Stalled { waiting_for });

@@ -39,6 +39,17 @@ struct Sent {
     open: BTreeSet<u64>,
     /// The cycle in which each message was acknowledged.
     cycles: BTreeMap<u64, u32>,
+    late: Option<Late>,
+}
+
+/// Messages that a faulty disk held up: they may be processed behind later ones.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// The lowest number among them.
+    lowest: u64,
+    /// The highest number that was sent by then. An acknowledged message above it is the newest for certain, once all the
+    /// others are acknowledged.
+    last: u64,
 }
 
 /// Sums for the summary.
@@ -88,6 +99,10 @@ impl Ledger {
             return;
         }
         sent.acknowledged = sent.acknowledged.max(id.sequence);
+        let over = |late: &Late| id.sequence > late.last && sent.open.range(..=late.last).next().is_none();
+        if sent.late.as_ref().is_some_and(over) {
+            sent.late = None;
+        }
         sent.cycles.insert(id.sequence, self.cycle);
         match id.stream.lane.qos() {
             QoS::ExactlyOnce => self.counts.exactly += 1,
@@ -109,10 +124,14 @@ impl Ledger {
 
     /// A fault of the disk has kept the server from answering: what is under way may arrive behind what was sent later.
     pub(crate) fn forgive_order_of_open(&mut self) {
-        for (stream, sent) in &self.streams {
+        for (stream, sent) in &mut self.streams {
             for sequence in &sent.open {
                 let id = MessageId { stream: *stream, sequence: *sequence };
                 self.sessions.values_mut().for_each(|session| session.forgive_order(id));
+            }
+            if let Some(lowest) = sent.open.first().copied() {
+                let lowest = sent.late.map_or(lowest, |late| late.lowest.min(lowest));
+                sent.late = Some(Late { lowest, last: sent.last });
             }
         }
     }
@@ -238,6 +257,11 @@ impl Ledger {
 impl Sent {
     fn is_acknowledged(&self, sequence: u64) -> bool {
         self.cycles.contains_key(&sequence)
+    }
+
+    /// A retained message of this topic is this one or a later one.
+    fn newest(&self) -> u64 {
+        self.late.map_or(self.acknowledged, |late| late.lowest.min(self.acknowledged))
     }
 }
 

@@ -12,7 +12,7 @@ impl Ledger {
     /// What is certain to be there from now on.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let retained = self.streams.iter().filter(|(stream, _)| stream.lane.is_retained());
-        retained.map(|(stream, sent)| (*stream, sent.acknowledged)).collect()
+        retained.map(|(stream, sent)| (*stream, sent.newest())).collect()
     }
 
     /// A client that came for a look was given a retained message because of the SUBSCRIBE it sent at `snapshot`.

@@ -19,6 +19,8 @@ pub(super) struct Session {
     /// Retained messages that come because of a SUBSCRIBE must not be older than these. The oldest SUBSCRIBE counts: what
     /// it brought may come again as long as the server does not know that it arrived.
     copies: Snapshot,
+    /// Every filter that was asked for.
+    asked: BTreeSet<String>,
 }
 
 /// Whether the server must have the session.
@@ -88,6 +90,7 @@ impl Session {
         self.inboxes.clear();
         self.owed.clear();
         self.copies.clear();
+        self.asked.clear();
     }
 
     /// A message is sent to its topic for the first time.
@@ -114,6 +117,7 @@ impl Session {
             return;
         }
         self.subscriptions.insert(filter.to_owned(), Subscription { qos, standing: Standing::Asked });
+        self.asked.insert(filter.to_owned());
         for (stream, acknowledged) in now {
             if topic::matches(filter, &stream.topic()) {
                 self.copies.entry(*stream).or_insert(*acknowledged);
@@ -180,13 +184,16 @@ impl Session {
 
     /// A retained message came because of a SUBSCRIBE.
     pub(super) fn delivered_copy(&mut self, id: MessageId) -> Result<bool, Fault> {
-        let Some(acknowledged) = self.copies.get(&id.stream).copied() else {
+        let topic = id.stream.topic();
+        if !self.asked.iter().any(|filter| topic::matches(filter, &topic)) {
             return Err(Fault::NotSubscribed(id));
-        };
+        }
+        // A topic that had no message at the SUBSCRIBE may have had one by the time that the server looked.
+        let acknowledged = self.copies.get(&id.stream).copied().unwrap_or(0);
         if id.sequence >= acknowledged {
             return Ok(false);
         }
-        Err(Fault::Retained { topic: id.stream.topic(), found: Some(id.sequence), acknowledged })
+        Err(Fault::Retained { topic, found: Some(id.sequence), acknowledged })
     }
 
     /// Messages that must be delivered once they are acknowledged.

@@ -216,6 +216,18 @@ fn a_retained_copy_is_not_older_than_the_subscription() {
     assert_eq!(faults(&ledger), [expected]);
 }
 
+#[test]
+fn a_retained_copy_may_be_younger_than_the_subscription_and_needs_one() {
+    let mut ledger = subscribed();
+    let id = acknowledged(&mut ledger, RETAINED);
+    ledger.delivered("s", &RETAINED.topic(), &id.payload(), QoS::AtLeastOnce, true);
+    deliver(&mut ledger, id);
+    assert_eq!(faults(&ledger), []);
+    ledger.connected("other", false);
+    ledger.delivered("other", &RETAINED.topic(), &id.payload(), QoS::AtLeastOnce, true);
+    assert_eq!(faults(&ledger), [Fault::NotSubscribed(id)]);
+}
+
 fn inspect(ledger: &mut Ledger, seen: &[MessageId]) {
     let snapshot = ledger.snapshot();
     let mut found = BTreeMap::new();
@@ -237,6 +249,22 @@ fn a_topic_has_the_last_acknowledged_retained_message_or_a_later_one() {
     inspect(&mut ledger, &[old]);
     let topic = RETAINED.topic();
     assert_eq!(faults(&ledger), [Fault::Retained { topic, found: Some(1), acknowledged: 2 }]);
+}
+
+#[test]
+fn a_retained_message_that_a_faulty_disk_held_up_may_replace_later_ones_until_a_newer_one_is_acknowledged() {
+    let mut ledger = Ledger::default();
+    let held_up = sent(&mut ledger, RETAINED);
+    let later = acknowledged(&mut ledger, RETAINED);
+    ledger.forgive_order_of_open();
+    ledger.acknowledged(held_up);
+    inspect(&mut ledger, &[held_up]);
+    inspect(&mut ledger, &[later]);
+    assert_eq!(faults(&ledger), []);
+    acknowledged(&mut ledger, RETAINED);
+    inspect(&mut ledger, &[later]);
+    let topic = RETAINED.topic();
+    assert_eq!(faults(&ledger), [Fault::Retained { topic, found: Some(2), acknowledged: 3 }]);
 }
 
 #[test]
