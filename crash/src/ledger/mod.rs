@@ -47,9 +47,11 @@ struct Sent {
 struct Late {
     /// The lowest number among them.
     lowest: u64,
-    /// The highest number that was sent by then. An acknowledged message above it is the newest for certain, once all the
-    /// others are acknowledged.
+    /// The highest number among them; once all of them are acknowledged, the highest number sent by then. Whatever is sent
+    /// after that and acknowledged is the newest for certain.
     last: u64,
+    /// All of them are acknowledged.
+    over: bool,
 }
 
 /// Sums for the summary.
@@ -99,9 +101,12 @@ impl Ledger {
             return;
         }
         sent.acknowledged = sent.acknowledged.max(id.sequence);
-        let over = |late: &Late| id.sequence > late.last && sent.open.range(..=late.last).next().is_none();
-        if sent.late.as_ref().is_some_and(over) {
-            sent.late = None;
+        match &mut sent.late {
+            Some(late) if late.over && id.sequence > late.last => sent.late = None,
+            Some(late) if !late.over && sent.open.range(..=late.last).next().is_none() => {
+                (late.over, late.last) = (true, sent.last);
+            }
+            _ => {}
         }
         sent.cycles.insert(id.sequence, self.cycle);
         match id.stream.lane.qos() {
@@ -129,9 +134,9 @@ impl Ledger {
                 let id = MessageId { stream: *stream, sequence: *sequence };
                 self.sessions.values_mut().for_each(|session| session.forgive_order(id));
             }
-            if let Some(lowest) = sent.open.first().copied() {
+            if let (Some(lowest), Some(last)) = (sent.open.first().copied(), sent.open.last().copied()) {
                 let lowest = sent.late.map_or(lowest, |late| late.lowest.min(lowest));
-                sent.late = Some(Late { lowest, last: sent.last });
+                sent.late = Some(Late { lowest, last, over: false });
             }
         }
     }
