@@ -43,7 +43,8 @@ struct control {
     _Atomic uint64_t slow_ms;      /* every write and sync takes so long */
     _Atomic uint64_t luck;         /* of 1000 unsynced blocks or names so many reach the disk at once all the same */
     _Atomic uint64_t seed;
-    _Atomic uint64_t spare[6];
+    _Atomic uint64_t lie;          /* 1: syncs succeed and keep nothing */
+    _Atomic uint64_t spare[5];
     _Atomic uint64_t writes;       /* answers: calls seen, faults made */
     _Atomic uint64_t syncs;
     _Atomic uint64_t faults;
@@ -734,6 +735,7 @@ static int synced(int fd) {
     control->syncs++;
     dawdle();
     int failed = due(&control->skip_syncs, &control->fail_syncs);
+    if (control->lie && !failed) return 0;
     pthread_mutex_lock(&lock);
     if (failed) {
         /* The system takes such pages for clean from now on: a later sync does not write them. */

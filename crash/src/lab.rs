@@ -59,7 +59,8 @@ impl Lab {
         fs::create_dir(&data).map_err(|error| format!("{}: {error}; name a new folder", data.display()))?;
         let kept = (!options.memory).then_some(data.as_path());
         let mut launch = Launch::new(&options.server, &folder, kept, options.shards)?;
-        let power = if options.power { Some(Power::new(&folder, &data, options.seed)?) } else { None };
+        let power =
+            if options.power { Some(Power::new(&folder, &data, options.seed, options.lie)?) } else { None };
         if let Some(power) = &power {
             launch.set_environment(power.environment());
         }

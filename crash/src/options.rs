@@ -17,6 +17,7 @@ usage: darter-crash --server PATH --folder DIR [options]
   Controls, which show that the laboratory itself can be believed:
   --memory       start the server with --memory: everything is lost at the first kill, and the run must fail
   --spare        never kill the server, only cut every connection: must succeed even with --memory
+  --lie          with --power: the disk says that it has synced and has not, and the run must fail
 ";
 
 /// What a run is to do.
@@ -31,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) keep: bool,
     pub(crate) memory: bool,
     pub(crate) spare: bool,
+    pub(crate) lie: bool,
 }
 
 impl Options {
@@ -50,6 +52,7 @@ impl Options {
             keep: false,
             memory: false,
             spare: false,
+            lie: false,
         };
         let mut rest = arguments.iter();
         while let Some(option) = rest.next() {
@@ -64,12 +67,16 @@ impl Options {
                 "--keep" => options.keep = true,
                 "--memory" => options.memory = true,
                 "--spare" => options.spare = true,
+                "--lie" => options.lie = true,
                 other => return Err(format!("no option is called {other:?}\n\n{USAGE}")),
             }
         }
         let (Some(server), Some(folder)) = (server, folder) else { return Err(USAGE.to_owned()) };
         if options.power && (options.memory || options.spare) {
             return Err(format!("--power goes with neither --memory nor --spare\n\n{USAGE}"));
+        }
+        if options.lie && !options.power {
+            return Err(format!("--lie goes only with --power\n\n{USAGE}"));
         }
         Ok(Self { server, folder, ..options })
     }
@@ -105,6 +112,7 @@ mod tests {
             keep: true,
             memory: false,
             spare: false,
+            lie: false,
         };
         assert_eq!(options, expected);
     }
@@ -116,6 +124,7 @@ mod tests {
             "--server d --folder f --what",
             "--server d --folder f --cycles x",
             "--server d --folder f --power --spare",
+            "--server d --folder f --lie",
         ];
         for line in lines {
             assert!(parse(line).is_err(), "{line}");

@@ -22,16 +22,17 @@ pub(crate) struct Power {
 }
 
 impl Power {
-    /// Builds the shim, and makes an empty disk beside the empty folder `data`.
+    /// Builds the shim, and makes an empty disk beside the empty folder `data`. A disk that lies keeps nothing for good.
     ///
     /// # Errors
     /// What went wrong.
-    pub(crate) fn new(folder: &Path, data: &Path, seed: u64) -> Result<Self, String> {
+    pub(crate) fn new(folder: &Path, data: &Path, seed: u64, lie: bool) -> Result<Self, String> {
         let library = folder.join("powerfail.so");
         build_shim(&library)?;
         let (shadow, control_file) = (folder.join("disk"), folder.join("orders"));
         fs::create_dir(&shadow).map_err(|error| format!("{}: {error}", shadow.display()))?;
         let control = Control::create(&control_file).map_err(|error| error.to_string())?;
+        control.set(Field::Lie, u64::from(lie)).map_err(|error| error.to_string())?;
         let (data, dice) = (data.to_owned(), Dice::new(!seed));
         let mut power = Self { library, data, shadow, control_file, control, dice, faults: 0 };
         power.roll_luck().map_err(|error| error.to_string())?;

@@ -35,6 +35,8 @@ pub enum Field {
     Luck = 8,
     /// What the shim's chance follows from.
     Seed = 9,
+    /// 1 while syncs succeed and keep nothing.
+    Lie = 10,
     /// Syncs that the shim has seen.
     Syncs = 17,
     /// Faults that it has made.

@@ -283,6 +283,14 @@ fn what_a_failed_sync_should_have_kept_is_not_kept_by_the_next() {
 }
 
 #[test]
+fn a_lying_disk_keeps_nothing() {
+    let mut machine = Machine::new("a_lying_disk_keeps_nothing");
+    machine.order(&[(Field::Lie, 1)]);
+    machine.all_fine(&["write a one", "sync-all a", "sync-folder ."]);
+    assert_eq!(machine.cut(), []);
+}
+
+#[test]
 fn a_short_write_takes_only_a_part() {
     let mut machine = Machine::new("a_short_write_takes_only_a_part");
     machine.order(&[(Field::ShortWrites, 1)]);

@@ -17,6 +17,7 @@ usage: cargo xtask crash [options]
   --keep         keep the data folder, also after a good run
   --memory       control: nothing is durable, and the run must fail
   --spare        control: the server is never killed, and the run must succeed even with --memory
+  --lie          control, with --power: the disk claims to have synced and has not, and the run must fail
 ";
 
 /// Builds what is needed and runs the laboratory with the options it knows.

@@ -52,6 +52,15 @@ pub(crate) enum Fault {
         /// The QoS it came with.
         qos: QoS,
     },
+    /// A QoS 2 message came with the packet identifier of another one that is not complete: its client must take it for that.
+    IdentifierReused {
+        /// The identifier.
+        packet_id: u16,
+        /// The topic of the message that had it.
+        before: String,
+        /// The topic of the message that came.
+        topic: String,
+    },
     /// A retained message is older than the last acknowledged one of its topic, or there when it was cleared, or missing.
     Retained {
         /// The topic.
@@ -109,6 +118,10 @@ impl fmt::Display for Fault {
             }
             Self::NotSubscribed(id) => write!(f, "delivered without a subscription: {id}"),
             Self::WrongQos { id, qos } => write!(f, "wrong QoS {}: {id}", qos.to_u8()),
+            Self::IdentifierReused { packet_id, before, topic } => write!(
+                f,
+                "packet identifier {packet_id} of an unfinished message on {before} was used for another one on {topic}"
+            ),
             Self::Retained { topic, found: Some(found), acknowledged } => write!(
                 f,
                 "retained: {topic} has number {found}, and number {acknowledged} was acknowledged last"

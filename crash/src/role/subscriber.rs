@@ -1,11 +1,13 @@
 //! A subscriber with a persistent session.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use darter_codec::{
-    ByteString, PacketId, Properties, QoS, Subscribe, SubscribeFilter, SubscriptionOptions, Unsubscribe,
+    ByteString, Packet, PacketId, Properties, Publish, QoS, Subscribe, SubscribeFilter, SubscriptionOptions,
+    Unsubscribe,
 };
-use darter_session::client::{Delivery, Event, Token};
+use darter_session::client::{Delivery, Direction, Event, Token};
 
 use super::Scene;
 use crate::client::Client;
@@ -67,17 +69,20 @@ pub(crate) struct Subscriber {
     /// Whether it lets the server wait for its acknowledgements now and then.
     lazy: bool,
     unanswered: Vec<Delivery>,
+    /// QoS 2 messages between PUBLISH and PUBREL.
+    unreleased: BTreeMap<PacketId, Publish>,
 }
 
 impl Subscriber {
     /// One that wants these subscriptions.
     pub(crate) fn new(wishes: Vec<Wish>, lazy: bool) -> Self {
-        Self { wishes, lazy, unanswered: Vec::new() }
+        Self { wishes, lazy, unanswered: Vec::new(), unreleased: BTreeMap::new() }
     }
 
     /// Its client asks for a new session.
     pub(crate) fn renew(&mut self) {
         self.unanswered.clear();
+        self.unreleased.clear();
         for wish in &mut self.wishes {
             wish.standing = Standing::None;
         }
@@ -96,6 +101,9 @@ impl Subscriber {
         match event {
             Event::Connected(connack) => {
                 scene.ledger.connected(&client.name, connack.session_present);
+                if !connack.session_present {
+                    self.unreleased.clear();
+                }
                 for wish in &mut self.wishes {
                     wish.standing = match wish.standing {
                         _ if !connack.session_present => Standing::None,
@@ -105,6 +113,7 @@ impl Subscriber {
                     };
                 }
             }
+            Event::Packet(Direction::Received, packet) => self.watch_identifiers(*packet, client, scene),
             Event::Message(message) => {
                 let (topic, payload) = (&message.topic, &message.payload);
                 scene.ledger.delivered(&client.name, topic, payload, message.qos, message.retain);
@@ -140,6 +149,23 @@ impl Subscriber {
                         wish.standing = Standing::None;
                         scene.ledger.unsubscribed(&client.name, &wish.filter);
                     }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The protocol's state machine would take a message for a repetition of the one whose identifier it has.
+    fn watch_identifiers(&mut self, packet: Packet, client: &Client, scene: &mut Scene<'_>) {
+        match packet {
+            Packet::PubRel(release) => drop(self.unreleased.remove(&release.packet_id)),
+            Packet::Publish(publish) if publish.qos == QoS::ExactlyOnce => {
+                let Some(packet_id) = publish.packet_id else { return };
+                let known = self.unreleased.entry(packet_id).or_insert_with(|| publish.clone());
+                if (&known.topic, &known.payload) != (&publish.topic, &publish.payload) {
+                    let (before, topic) = (known.topic.to_string(), publish.topic.to_string());
+                    let fault = Fault::IdentifierReused { packet_id: packet_id.get(), before, topic };
+                    scene.ledger.blame(&client.name, fault);
                 }
             }
             _ => {}
