@@ -12,7 +12,7 @@ const LONGEST_FILE: usize = 900;
 const EMPTY_NAMES: &[&str] = &["common", "helpers", "manager", "misc", "types", "util", "utils"];
 
 /// Folders with Rust code of ours; those that do not exist yet are passed over.
-const FOLDERS: &[&str] = &["crates", "xtask", "perf", "conformance", "fuzz", "e2e", "examples"];
+const FOLDERS: &[&str] = &["crates", "xtask", "perf", "crash", "conformance", "fuzz", "e2e", "examples"];
 
 /// Most `unwrap` and `expect` outside tests, per thousand lines of the crates.
 const UNWRAPS_PER_THOUSAND: usize = 2;

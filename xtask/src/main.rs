@@ -5,6 +5,7 @@
 
 mod check_layers;
 mod check_style;
+mod crash;
 mod fuzz_smoke;
 mod perf;
 mod sources;
@@ -21,6 +22,7 @@ usage: cargo xtask <command> [options]
   check-style     file lengths, module names and unwraps
   fuzz-smoke      a short run of every fuzz target
   perf            the perf laboratory: every row of the design's table, Darter and mosquitto side by side
+  crash           the crash laboratory: load, kill -9 or power loss, restart, and everything acknowledged must be there
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "check-style" => check_style::run(options),
         "fuzz-smoke" => fuzz_smoke::run(options),
         "perf" => perf::run(options),
+        "crash" => crash::run(options),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -1,0 +1,280 @@
+//! What clients sent, what the server acknowledged, and what it delivered: the judge of a run.
+//!
+//! The ledger knows no socket and no clock; the fleet tells it what happens in the order in which it happens.
+
+mod retained;
+mod session;
+#[cfg(test)]
+mod tests;
+mod violation;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use darter_codec::QoS;
+
+pub(crate) use retained::Snapshot;
+use session::{Interest, Session};
+pub(crate) use violation::{Fault, Violation};
+
+use crate::message::{MessageId, Stream};
+
+/// A run's whole history, as far as it matters to what must still happen.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    cycle: u32,
+    streams: BTreeMap<Stream, Sent>,
+    sessions: BTreeMap<String, Session>,
+    violations: Vec<Violation>,
+    counts: Counts,
+}
+
+/// What a publisher did on one topic.
+#[derive(Debug, Default)]
+struct Sent {
+    /// The highest number sent.
+    last: u64,
+    /// The highest number acknowledged.
+    acknowledged: u64,
+    /// Sent and not acknowledged.
+    open: BTreeSet<u64>,
+    /// The cycle in which each message was acknowledged.
+    cycles: BTreeMap<u64, u32>,
+    late: Option<Late>,
+}
+
+/// Messages that a faulty disk held up: they may be processed behind later ones.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// The lowest number among them.
+    lowest: u64,
+    /// The highest number among them; once all of them are acknowledged, the highest number sent by then. Whatever is sent
+    /// after that and acknowledged is the newest for certain.
+    last: u64,
+    /// All of them are acknowledged.
+    over: bool,
+}
+
+/// Sums for the summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Messages sent, repetitions not counted.
+    pub(crate) sent: u64,
+    /// QoS 1 messages acknowledged.
+    pub(crate) once: u64,
+    /// QoS 2 messages acknowledged (PUBREC).
+    pub(crate) exactly: u64,
+    /// Messages refused.
+    pub(crate) refused: u64,
+    /// Deliveries to persistent sessions.
+    pub(crate) delivered: u64,
+    /// Deliveries of QoS 1 messages that the session had had before.
+    pub(crate) repeated: u64,
+    /// Times that a session was asked for and there.
+    pub(crate) resumed: u64,
+    /// Retained messages compared.
+    pub(crate) retained: u64,
+}
+
+impl Ledger {
+    /// A new cycle begins; violations are noted under its number.
+    pub(crate) fn begin_cycle(&mut self, cycle: u32) {
+        self.cycle = cycle;
+    }
+
+    /// The name of the next message on a stream, which is sent now for the first time.
+    pub(crate) fn next(&mut self, stream: Stream) -> MessageId {
+        let sent = self.streams.entry(stream).or_default();
+        sent.last += 1;
+        sent.open.insert(sent.last);
+        self.counts.sent += 1;
+        let id = MessageId { stream, sequence: sent.last };
+        for session in self.sessions.values_mut() {
+            session.published(id);
+        }
+        id
+    }
+
+    /// PUBACK or PUBREC came: from now on the message must not be lost.
+    pub(crate) fn acknowledged(&mut self, id: MessageId) {
+        let Some(sent) = self.streams.get_mut(&id.stream) else { return };
+        if !sent.open.remove(&id.sequence) {
+            return;
+        }
+        sent.acknowledged = sent.acknowledged.max(id.sequence);
+        match &mut sent.late {
+            Some(late) if late.over && id.sequence > late.last => sent.late = None,
+            Some(late) if !late.over && sent.open.range(..=late.last).next().is_none() => {
+                (late.over, late.last) = (true, sent.last);
+            }
+            _ => {}
+        }
+        sent.cycles.insert(id.sequence, self.cycle);
+        match id.stream.lane.qos() {
+            QoS::ExactlyOnce => self.counts.exactly += 1,
+            _ => self.counts.once += 1,
+        }
+    }
+
+    /// The server refused a message: it may be delivered or not.
+    pub(crate) fn refused(&mut self, id: MessageId) {
+        if let Some(sent) = self.streams.get_mut(&id.stream)
+            && sent.open.remove(&id.sequence)
+        {
+            self.counts.refused += 1;
+            for session in self.sessions.values_mut() {
+                session.excuse(id);
+            }
+        }
+    }
+
+    /// A fault of the disk has kept the server from answering: what is under way may arrive behind what was sent later.
+    pub(crate) fn forgive_order_of_open(&mut self) {
+        for (stream, sent) in &mut self.streams {
+            for sequence in &sent.open {
+                let id = MessageId { stream: *stream, sequence: *sequence };
+                self.sessions.values_mut().for_each(|session| session.forgive_order(id));
+            }
+            if let (Some(lowest), Some(last)) = (sent.open.first().copied(), sent.open.last().copied()) {
+                let lowest = sent.late.map_or(lowest, |late| late.lowest.min(lowest));
+                sent.late = Some(Late { lowest, last, over: false });
+            }
+        }
+    }
+
+    /// A client begins or continues its persistent session; `present` is what CONNACK said.
+    pub(crate) fn connected(&mut self, client: &str, present: bool) {
+        let session = self.sessions.entry(client.to_owned()).or_default();
+        let owed: Vec<MessageId> = session.owed().filter(|id| is_acknowledged(&self.streams, *id)).collect();
+        match (session.connected(present), present) {
+            (Interest::Expected, false) => {
+                self.blame(client, Fault::SessionLost { owed: owed.len() });
+                for id in owed {
+                    self.blame_for_loss(client, id);
+                }
+            }
+            (Interest::Excluded, true) => self.blame(client, Fault::SessionBack),
+            (_, present) => self.counts.resumed += u64::from(present),
+        }
+    }
+
+    /// A client asks for a new session in place of its old one.
+    pub(crate) fn renewing(&mut self, client: &str) {
+        self.sessions.entry(client.to_owned()).or_default().renewing();
+    }
+
+    /// SUBSCRIBE is sent.
+    pub(crate) fn subscribing(&mut self, client: &str, filter: &str, qos: QoS) {
+        let snapshot = self.snapshot();
+        let open = self.streams.iter().flat_map(|(stream, sent)| {
+            sent.open.iter().map(|sequence| MessageId { stream: *stream, sequence: *sequence })
+        });
+        let session = self.sessions.entry(client.to_owned()).or_default();
+        session.subscribing(filter, qos, &snapshot, open);
+    }
+
+    /// SUBACK came and granted it.
+    pub(crate) fn subscribed(&mut self, client: &str, filter: &str) {
+        self.sessions.entry(client.to_owned()).or_default().subscribed(filter);
+    }
+
+    /// UNSUBSCRIBE is sent.
+    pub(crate) fn unsubscribing(&mut self, client: &str, filter: &str) {
+        self.sessions.entry(client.to_owned()).or_default().unsubscribing(filter);
+    }
+
+    /// UNSUBACK came.
+    pub(crate) fn unsubscribed(&mut self, client: &str, filter: &str) {
+        self.sessions.entry(client.to_owned()).or_default().unsubscribed(filter);
+    }
+
+    /// A message was handed to a persistent session's client.
+    pub(crate) fn delivered(&mut self, client: &str, topic: &str, payload: &[u8], qos: QoS, retain: bool) {
+        let Some(id) = self.identify(topic, payload) else {
+            return self.blame(client, never_sent(topic, payload));
+        };
+        let session = self.sessions.entry(client.to_owned()).or_default();
+        self.counts.delivered += 1;
+        let judged = if retain { session.delivered_copy(id) } else { session.delivered(id, qos) };
+        match judged {
+            Ok(repeated) => self.counts.repeated += u64::from(repeated),
+            Err(fault) => self.blame(client, fault),
+        }
+    }
+
+    /// Whether every acknowledged message has reached everybody it must reach.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.sessions.keys().all(|client| self.owed(client) == 0)
+    }
+
+    /// Acknowledged messages that a session has not been given.
+    pub(crate) fn owed(&self, client: &str) -> usize {
+        let owed = self.sessions.get(client).into_iter().flat_map(Session::owed);
+        owed.filter(|id| is_acknowledged(&self.streams, *id)).count()
+    }
+
+    /// The same of all sessions.
+    pub(crate) fn owed_in_all(&self) -> usize {
+        self.sessions.keys().map(|client| self.owed(client)).sum()
+    }
+
+    /// Everybody has drained: whatever is owed now is lost.
+    pub(crate) fn settle(&mut self) {
+        let mut lost = Vec::new();
+        for (client, session) in &mut self.sessions {
+            for id in session.settle(|id| is_acknowledged(&self.streams, id)) {
+                lost.push((client.clone(), id));
+            }
+        }
+        for (client, id) in lost {
+            self.blame_for_loss(&client, id);
+        }
+    }
+
+    fn blame_for_loss(&mut self, client: &str, id: MessageId) {
+        let cycle = self.streams.get(&id.stream).and_then(|sent| sent.cycles.get(&id.sequence));
+        let acknowledged = cycle.copied().unwrap_or(0);
+        self.blame(client, Fault::Lost { id, acknowledged });
+    }
+
+    /// Notes a violation.
+    pub(crate) fn blame(&mut self, client: &str, fault: Fault) {
+        self.violations.push(Violation { cycle: self.cycle, client: client.to_owned(), fault });
+    }
+
+    /// Everything that went wrong so far.
+    pub(crate) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// Sums so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The message that these bytes are, when it was really sent.
+    fn identify(&self, topic: &str, payload: &[u8]) -> Option<MessageId> {
+        let stream = Stream::of_topic(topic)?;
+        let id = MessageId::of_payload(stream, payload)?;
+        self.streams.get(&stream).is_some_and(|sent| id.sequence <= sent.last).then_some(id)
+    }
+}
+
+impl Sent {
+    fn is_acknowledged(&self, sequence: u64) -> bool {
+        self.cycles.contains_key(&sequence)
+    }
+
+    /// A retained message of this topic is this one or a later one.
+    fn newest(&self) -> u64 {
+        self.late.map_or(self.acknowledged, |late| late.lowest.min(self.acknowledged))
+    }
+}
+
+fn is_acknowledged(streams: &BTreeMap<Stream, Sent>, id: MessageId) -> bool {
+    streams.get(&id.stream).is_some_and(|sent| sent.is_acknowledged(id.sequence))
+}
+
+fn never_sent(topic: &str, payload: &[u8]) -> Fault {
+    let start = payload.get(..40).unwrap_or(payload);
+    Fault::NeverSent { topic: topic.to_owned(), payload: String::from_utf8_lossy(start).into_owned() }
+}
