@@ -21,6 +21,8 @@ pub(crate) fn restore(now: u64, kept: Kept, shards: &mut [Shard], stores: &mut [
         owner(shards, &will.client).restore_will(now, number, will);
     }
     while exchange(now, shards, stores) {}
+    // Deadlines that passed while the server was away.
+    shards.iter_mut().for_each(|shard| shard.handle_timeout(now));
 }
 
 fn owner<'a>(shards: &'a mut [Shard], client: &str) -> &'a mut Shard {
