@@ -23,6 +23,9 @@ pub enum RowState {
     Sent(PacketId),
     /// PUBREC arrived; the body is no longer needed.
     Released(PacketId),
+    /// PUBCOMP arrived, and the packet identifier is free. The row stays only to show that this copy was delivered, in case its
+    /// publisher sends the message again after a crash.
+    Finished,
 }
 
 /// A message in a session's queue.

@@ -155,7 +155,7 @@ impl Outbox {
         let durable = durability != Durability::Memory;
         let publication = routed.publication.filter(|_| durable && to.qos == QoS::ExactlyOnce);
         if let Some(publication) = publication {
-            self.note_copy(publication, to.session, sequence, to.group.cloned());
+            self.note_copy(publication, to.session, sequence, to.group.cloned(), false);
         }
         let origin = (!to.identifiers.is_empty() || to.group.is_some() || publication.is_some()).then(|| {
             let (identifiers, group) = (to.identifiers.to_vec(), to.group.cloned());

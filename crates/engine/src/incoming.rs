@@ -345,7 +345,12 @@ impl Shard {
         }
         let session = &mut self.out.sessions[session_slot as usize];
         match session.copies.get_mut(&sequence) {
-            Some(is_done) => *is_done = true,
+            Some(is_finished) => {
+                *is_finished = true;
+                // The packet identifier may be used again, and must not be found here as well after a crash.
+                let state = RowState::Finished;
+                self.out.persist.push(Change::Moved { session: session.number, sequence, state });
+            }
             None => self.out.persist.push(Change::Removed { session: session.number, sequence }),
         }
     }

@@ -134,6 +134,7 @@ impl Shard {
     fn send_queued(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
         match row.state {
             RowState::Waiting => self.send_first(now, slot, sequence, row),
+            RowState::Finished => {}
             RowState::Sent(packet_id) | RowState::Released(packet_id) => {
                 self.send_again(now, slot, sequence, row, packet_id);
             }

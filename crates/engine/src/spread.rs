@@ -67,9 +67,10 @@ impl Outbox {
         slot: u32,
         sequence: u64,
         group: Option<Arc<str>>,
+        finished: bool,
     ) {
         let Some(session) = self.sessions.get_mut(slot as usize) else { return };
-        session.copies.insert(sequence, false);
+        session.copies.insert(sequence, finished);
         let copy = Copied { slot, number: session.number, sequence, group };
         self.spread.copies.entry(publication).or_default().push(copy);
     }
@@ -78,7 +79,7 @@ impl Outbox {
 impl Shard {
     /// The copies that a restored session has.
     pub(crate) fn restore_copies(&mut self, slot: u32, copies: Vec<KeptCopy>) {
-        for KeptCopy { sequence, publication, group } in copies {
+        for KeptCopy { sequence, publication, group, finished } in copies {
             if let Some(key) = group.clone() {
                 let owner = self.place.choose(&key);
                 if owner == self.place.index {
@@ -87,7 +88,7 @@ impl Shard {
                     self.peers.send(owner, PeerItem::Taken { key, publication });
                 }
             }
-            self.out.note_copy(publication, slot, sequence, group);
+            self.out.note_copy(publication, slot, sequence, group, finished);
         }
     }
 

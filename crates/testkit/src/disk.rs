@@ -128,7 +128,8 @@ impl Disk {
         let copies = session.rows.iter().filter_map(|(sequence, row)| {
             let origin = row.origin.as_ref()?;
             let publication = origin.publication.filter(is_open)?;
-            Some(KeptCopy { sequence: *sequence, publication, group: origin.group.clone() })
+            let finished = row.state == RowState::Finished;
+            Some(KeptCopy { sequence: *sequence, publication, group: origin.group.clone(), finished })
         });
         KeptSession { copies: copies.collect(), ..session.kept(number, self.wills.get(&number)) }
     }
@@ -185,7 +186,7 @@ impl Session {
         let is_shared = |row: &QueueRow| row.origin.as_ref().is_some_and(|origin| origin.group.is_some());
         let unacknowledged = self.rows.iter().filter_map(|(sequence, row)| {
             let (packet_id, released) = match row.state {
-                RowState::Waiting => return None,
+                RowState::Waiting | RowState::Finished => return None,
                 RowState::Sent(packet_id) => (packet_id, false),
                 RowState::Released(packet_id) => (packet_id, true),
             };

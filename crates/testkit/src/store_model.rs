@@ -207,7 +207,7 @@ impl Session {
         let rows = || self.queue.iter();
         let unacknowledged = rows().filter_map(|(sequence, row)| {
             let (packet_id, released) = match row.state {
-                RowState::Waiting => return None,
+                RowState::Waiting | RowState::Finished => return None,
                 RowState::Sent(id) => (id, false),
                 RowState::Released(id) => (id, true),
             };

@@ -92,6 +92,8 @@ pub struct KeptCopy {
     pub publication: PublicationId,
     /// The shared subscription by which it came, as `$share/group/filter`.
     pub group: Option<Arc<str>>,
+    /// It was delivered; the row stays only to show that.
+    pub finished: bool,
 }
 
 /// A will as it is kept.

@@ -76,7 +76,9 @@ impl Content {
                 }
             }
             Entry::Row(Row { session, sequence, group, publication: Some(publication), .. }) => {
-                let copy = KeptCopy { sequence, publication, group: group.map(Into::into) };
+                let group = group.map(Into::into);
+                // Whether it is finished shows at the end.
+                let copy = KeptCopy { sequence, publication, group, finished: false };
                 self.sessions.entry(session).or_default().copies.push(copy);
             }
             Entry::Incoming { session, packet_id, spread: true } => {
@@ -100,8 +102,8 @@ impl Content {
         }
     }
 
-    /// Everything that was gathered, with what the index knows of queues.
-    pub(super) fn finish(mut self, index: &mut Index) -> Kept {
+    /// Everything that was gathered, with what the index knows of queues; and rows that are of no use any more.
+    pub(super) fn finish(mut self, index: &mut Index) -> (Kept, Vec<(SessionNumber, u64)>) {
         self.forget_finished_copies(index);
         let mut kept = Kept {
             retained: self.retained.into_values().collect(),
@@ -120,7 +122,8 @@ impl Content {
         }
         kept.sessions.sort_unstable_by_key(|session| session.session);
         kept.wills.sort_unstable_by_key(|(number, _)| *number);
-        kept
+        let done = done(&kept.sessions, index);
+        (kept, done)
     }
 }
 
@@ -131,6 +134,9 @@ impl Content {
             let Some(places) = index.sessions.get(number) else { continue };
             one.copies.sort_by_key(|copy| copy.sequence);
             one.copies.dedup_by_key(|copy| copy.sequence);
+            for copy in &mut one.copies {
+                copy.finished = places.sent.get(&copy.sequence) == Some(&RowState::Finished);
+            }
             one.copies.retain(|copy| {
                 let PublicationId { session, packet_id } = copy.publication;
                 let publisher = index.sessions.get(&session);
@@ -139,6 +145,19 @@ impl Content {
             });
         }
     }
+}
+
+/// Rows that only show that a copy was delivered, although nobody can ask any more.
+fn done(kept: &[KeptSession], index: &Index) -> Vec<(SessionNumber, u64)> {
+    let mut done = Vec::new();
+    for one in kept {
+        let Some(places) = index.sessions.get(&one.session) else { continue };
+        let finished = places.sent.iter().filter(|(_, state)| **state == RowState::Finished);
+        let sequences = finished.map(|(sequence, _)| *sequence);
+        let asked = |sequence: &u64| one.copies.iter().any(|copy| copy.sequence == *sequence);
+        done.extend(sequences.filter(|sequence| !asked(sequence)).map(|sequence| (one.session, sequence)));
+    }
+    done
 }
 
 fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptSession {
@@ -155,6 +174,7 @@ fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptS
                 let packet_id = *packet_id;
                 unacknowledged.push(Unacknowledged { packet_id, sequence, exactly_once, released: true });
             }
+            Some(RowState::Finished) => {}
             Some(RowState::Waiting) | None => {
                 waiting += 1;
                 waiting_bytes += row.weight();

@@ -176,6 +176,7 @@ fn put_state(out: &mut Vec<u8>, state: RowState) {
         RowState::Waiting => (0, 0),
         RowState::Sent(id) => (1, id.get()),
         RowState::Released(id) => (2, id.get()),
+        RowState::Finished => (3, 0),
     };
     out.put_u8(tag);
     out.put_u16(id);
@@ -187,6 +188,7 @@ fn take_state(from: &mut Take<'_>) -> Option<RowState> {
         0 => Some(RowState::Waiting),
         1 => PacketId::new(id).map(RowState::Sent),
         2 => PacketId::new(id).map(RowState::Released),
+        3 => Some(RowState::Finished),
         _ => None,
     }
 }

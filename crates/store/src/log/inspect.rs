@@ -214,6 +214,7 @@ fn write_row(client: &str, sequence: u64, row: &QueueRow, out: &mut dyn Write) -
         RowState::Waiting => ("waiting", None),
         RowState::Sent(id) => ("sent", Some(id)),
         RowState::Released(id) => ("released", Some(id)),
+        RowState::Finished => ("finished", None),
     };
     let id = id.map_or(0, PacketId::get);
     let qos = row.qos.to_u8();

@@ -70,6 +70,9 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     for session in recovered.orphans {
         journal.append(&Entry::SessionEnded { session });
     }
+    for (session, sequence) in recovered.done {
+        journal.append(&Entry::Removed { session, sequence, count: 1 });
+    }
     let through = if recovered.damaged.is_empty() { 0 } else { recovered.next_segment - 1 };
     let compaction = Compaction::new(recovered.damaged, through);
 

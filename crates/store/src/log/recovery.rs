@@ -33,6 +33,8 @@ pub(super) struct Recovered {
     pub(super) mark: Option<Mark>,
     /// Sessions of which something was left without the session itself.
     pub(super) orphans: Vec<SessionNumber>,
+    /// Rows that are of no use any more.
+    pub(super) done: Vec<(SessionNumber, u64)>,
     pub(super) findings: Findings,
 }
 
@@ -244,7 +246,7 @@ impl Reading {
             lost
         };
         let next_body = self.content.last_body + 1;
-        let kept = self.content.finish(&mut self.index);
+        let (kept, done) = self.content.finish(&mut self.index);
         let usage = self.index.whole_usage();
         findings.records = self.records;
         findings.unreadable = self.unreadable;
@@ -274,6 +276,7 @@ impl Reading {
             next_body,
             mark,
             orphans,
+            done,
             findings,
         }
     }
