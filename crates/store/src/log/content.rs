@@ -9,7 +9,7 @@ use darter_codec::record::{
     Kept, KeptCopy, KeptSession, KeptSubscription, KeptWill, PublicationId, RowState, SessionNumber,
     Unacknowledged,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What is known so far.
@@ -31,7 +31,7 @@ struct Session {
     subscriptions: HashMap<Key, KeptSubscription>,
     /// Incoming packet identifiers whose messages went to several shards, and copies of such messages in the queue.
     spread: BTreeSet<PacketId>,
-    copies: Vec<KeptCopy>,
+    copies: BTreeMap<u64, KeptCopy>,
 }
 
 impl Content {
@@ -79,7 +79,7 @@ impl Content {
                 let group = group.map(Into::into);
                 // Whether it is finished shows at the end.
                 let copy = KeptCopy { sequence, publication, group, finished: false };
-                self.sessions.entry(session).or_default().copies.push(copy);
+                self.sessions.entry(session).or_default().copies.insert(sequence, copy);
             }
             Entry::Incoming { session, packet_id, spread: true } => {
                 self.sessions.entry(session).or_default().spread.insert(packet_id);
@@ -89,7 +89,13 @@ impl Content {
                     one.spread.remove(&packet_id);
                 }
             }
-            Entry::Left { .. } | Entry::Row(_) | Entry::Moved { .. } | Entry::Removed { .. } => {}
+            Entry::Row(Row { session, sequence, .. }) => {
+                // A sequence may come again after a restart, once its row was removed.
+                if let Some(one) = self.sessions.get_mut(&session) {
+                    one.copies.remove(&sequence);
+                }
+            }
+            Entry::Left { .. } | Entry::Moved { .. } | Entry::Removed { .. } => {}
         }
         true
     }
@@ -132,12 +138,10 @@ impl Content {
     fn forget_finished_copies(&mut self, index: &Index) {
         for (number, one) in &mut self.sessions {
             let Some(places) = index.sessions.get(number) else { continue };
-            one.copies.sort_by_key(|copy| copy.sequence);
-            one.copies.dedup_by_key(|copy| copy.sequence);
-            for copy in &mut one.copies {
+            for copy in one.copies.values_mut() {
                 copy.finished = places.sent.get(&copy.sequence) == Some(&RowState::Finished);
             }
-            one.copies.retain(|copy| {
+            one.copies.retain(|_, copy| {
                 let PublicationId { session, packet_id } = copy.publication;
                 let publisher = index.sessions.get(&session);
                 places.queue.row(copy.sequence).is_some()
@@ -191,7 +195,7 @@ fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptS
         subscriptions,
         incoming: places.incoming.keys().copied().collect(),
         spread: one.spread.into_iter().collect(),
-        copies: one.copies,
+        copies: one.copies.into_values().collect(),
         unacknowledged,
         next: places.queue.next(),
         waiting,
