@@ -86,7 +86,7 @@ impl Broker {
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
             let topics = (index == 0 && !options.status_interval.is_zero())
-                .then(|| StatusTopics::new(status.clone(), options.status_interval));
+                .then(|| StatusTopics::new(status.clone(), keeper.clone(), options.status_interval));
             drivers.push(Driver {
                 index,
                 poll,

@@ -2,6 +2,7 @@
 
 mod lingering;
 mod reading;
+mod storing;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;
@@ -89,6 +90,8 @@ struct Running {
     accept_after: Option<u64>,
     complain_after: u64,
     stopping: bool,
+    /// The disk has not answered for long, and that was said.
+    stalled: bool,
     /// When buffers for large packets are looked at; none when there are none.
     buffers_due: Option<u64>,
     /// When numbers may be reported next, and whether there are any that were not.
@@ -117,6 +120,7 @@ impl Driver {
             accept_after: None,
             complain_after: 0,
             stopping: false,
+            stalled: false,
             buffers_due: None,
             report_due: 0,
             unreported: true,
@@ -336,6 +340,9 @@ impl Running {
         self.report_due = self.now + REPORT_PAUSE;
         self.unreported = false;
         self.driver.keeper.tick(self.now);
+        if self.driver.index == 0 {
+            self.watch_disk();
+        }
         self.status.counters = self.driver.shard.counters();
         self.driver.status.report(self.status);
     }
@@ -361,20 +368,6 @@ impl Running {
             if !any {
                 return;
             }
-        }
-    }
-
-    fn handle_full(&mut self, full: bool) {
-        self.driver.shard.handle_full(full);
-        // Every shard is told; one of them says it.
-        if self.driver.index == 0 {
-            event::StoreFull { full, report: &self.driver.keeper.report() }.emit();
-        }
-    }
-
-    fn submit(&mut self) {
-        if let Some(batch) = self.driver.shard.take_batch(&mut self.changes) {
-            self.driver.store.submit(batch, &mut self.changes);
         }
     }
 

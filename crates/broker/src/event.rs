@@ -6,6 +6,7 @@ use darter_store::Report;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
 pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
@@ -138,6 +139,24 @@ impl AcceptFailed<'_> {
             error = %self.error,
             "a new connection cannot be accepted; if files have run out, raise the limit (ulimit -n) before starting"
         );
+    }
+}
+
+/// The disk has not answered for long, or answers again.
+pub(crate) struct DiskStalled {
+    /// How long; none when it answers again.
+    pub(crate) waiting: Option<Duration>,
+}
+
+impl DiskStalled {
+    pub(crate) fn emit(&self) {
+        match self.waiting {
+            Some(waiting) => tracing::error!(
+                "the disk has not answered for {} s: acknowledgements wait for it, QoS 0 goes on",
+                waiting.as_secs()
+            ),
+            None => tracing::warn!("the disk answers again"),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Opens the stores of a server with so many shards.
@@ -27,6 +28,9 @@ pub struct Opened {
 pub trait Keeper: Send + Sync + Debug {
     /// How the store is.
     fn report(&self) -> Report;
+
+    /// How long the disk has owed an answer; zero while nobody asks it for anything.
+    fn waiting(&self) -> Duration;
 
     /// The server's clock is here, in milliseconds. Told now and then, so that the clock goes on from there after a crash.
     fn tick(&self, now: u64);
@@ -146,6 +150,10 @@ struct Forgetful;
 impl Keeper for Forgetful {
     fn report(&self) -> Report {
         Report::default()
+    }
+
+    fn waiting(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn tick(&self, _now: u64) {}

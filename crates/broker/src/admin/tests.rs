@@ -115,6 +115,10 @@ fn status_tells_where_the_server_listens_and_how_its_store_is() {
 struct Damaged;
 
 impl Keeper for Damaged {
+    fn waiting(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn report(&self) -> Report {
         let lost = Lost { sessions: 3, queued: 1, at_least: true, ..Lost::default() };
         Report { folder: Some("/data".into()), lost, bytes: 10, ..Report::default() }

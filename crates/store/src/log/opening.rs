@@ -18,6 +18,7 @@ use crate::{Keeper, OpenError, Opened, Opener, Report, Store};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Opens the log of a data folder for a server.
 #[must_use]
@@ -35,6 +36,10 @@ struct LogKeeper {
 impl Keeper for LogKeeper {
     fn report(&self) -> Report {
         self.shared.report()
+    }
+
+    fn waiting(&self) -> Duration {
+        self.shared.waiting()
     }
 
     fn tick(&self, now: u64) {

@@ -6,20 +6,47 @@ use super::totals::What;
 use crate::{Lost, Report};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shared {
     report: Mutex<Report>,
     clock: AtomicU64,
+    opened: Instant,
+    /// When the disk was asked for what it does now, in milliseconds since `opened` and one; 0 when it does nothing.
+    asked: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(report: Report, clock: u64) -> Self {
-        Self { report: Mutex::new(report), clock: AtomicU64::new(clock) }
+        let (clock, asked) = (AtomicU64::new(clock), AtomicU64::new(0));
+        Self { report: Mutex::new(report), clock, opened: Instant::now(), asked }
     }
 
     pub(super) fn report(&self) -> Report {
         self.lock().clone()
+    }
+
+    /// The disk is asked for something.
+    pub(super) fn ask_disk(&self) {
+        self.asked.store(self.uptime() + 1, Ordering::Relaxed);
+    }
+
+    /// The disk has answered.
+    pub(super) fn disk_answered(&self) {
+        self.asked.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the disk has owed an answer.
+    pub(super) fn waiting(&self) -> Duration {
+        match self.asked.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            asked => Duration::from_millis((self.uptime() + 1).saturating_sub(asked)),
+        }
+    }
+
+    fn uptime(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 
     /// The server's clock as it was last told.

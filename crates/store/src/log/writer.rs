@@ -100,9 +100,11 @@ impl Writer {
         loop {
             self.gather();
             self.state.group.write(&mut self.journal);
+            self.shared.ask_disk();
             self.compact();
             self.journal.finish_frame();
             self.flush();
+            self.shared.disk_answered();
             self.care_for_ballast();
             self.note();
             if self.state.closed {
