@@ -146,7 +146,9 @@ fn is_wanted(index: &Index, entry: &Entry<'_>, segment: u32, offset: usize) -> b
         Entry::Incoming { session, packet_id } => {
             of(session).and_then(|one| one.incoming.get(&packet_id)).is_some_and(here)
         }
-        Entry::Will { session, .. } => of(session).and_then(|one| one.will.as_ref()).is_some_and(here),
+        Entry::Will { session, .. } => {
+            of(session).and_then(|one| one.will.as_ref()).is_some_and(|one| here(&one.place))
+        }
         Entry::Retained { message, .. } => {
             let message = darter_codec::Message::from_bytes(bytes::Bytes::copy_from_slice(message));
             message.is_ok_and(|message| {

@@ -65,13 +65,16 @@ impl RowPlace {
     }
 }
 
-/// A subscription or a retained message.
+/// A subscription, a retained message or a will.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named {
     pub(super) place: Place,
     /// Tells this version of it from others, in the totals.
     version: u32,
 }
+
+/// What stands for the key of a will.
+const WILL: Key = [u64::MAX; 2];
 
 impl Named {
     fn name(&self, key: Key) -> u64 {
@@ -84,7 +87,7 @@ impl Named {
 pub(super) struct SessionPlaces {
     pub(super) record: Option<Place>,
     pub(super) left: Option<Left>,
-    pub(super) will: Option<Place>,
+    pub(super) will: Option<Named>,
     pub(super) subscriptions: HashMap<Key, Named>,
     pub(super) incoming: BTreeMap<PacketId, Place>,
     pub(super) queue: Queue<RowPlace>,
@@ -209,12 +212,13 @@ impl Index {
             }
             // The caller has compared the stamps and names the topic.
             Entry::Retained { .. } | Entry::RetainedCleared { .. } => {}
-            Entry::Will { session, .. } => {
-                let before = self.sessions.entry(session).or_default().will.replace(at);
-                if before.is_none() {
-                    self.totals.add(What::Other, mix(session, u64::MAX));
-                }
-                self.replace(before, at);
+            Entry::Will { session, message, delay, expiry, .. } => {
+                self.clear_will(session);
+                let times = delay.rotate_left(16) ^ expiry.map_or(0, |seconds| !seconds);
+                let named = Named { place: at, version: crc32fast::hash(message) ^ times };
+                self.sessions.entry(session).or_default().will = Some(named);
+                self.totals.add(What::Other, mix(session, named.name(WILL)));
+                self.live(at);
             }
             Entry::WillCleared { session } => {
                 self.clear_will(session);
@@ -285,9 +289,9 @@ impl Index {
 
     fn clear_will(&mut self, session: SessionNumber) {
         let Some(places) = self.sessions.get_mut(&session) else { return };
-        if let Some(place) = places.will.take() {
-            self.totals.take(What::Other, mix(session, u64::MAX));
-            self.dead(place);
+        if let Some(named) = places.will.take() {
+            self.totals.take(What::Other, mix(session, named.name(WILL)));
+            self.dead(named.place);
         }
     }
 
@@ -393,8 +397,8 @@ impl Index {
             if places.record.take_if(|place| there(place)).is_some() {
                 self.totals.take(What::Sessions, session);
             }
-            if places.will.take_if(|place| there(place)).is_some() {
-                self.totals.take(What::Other, mix(session, u64::MAX));
+            if let Some(named) = places.will.take_if(|named| there(&named.place)) {
+                self.totals.take(What::Other, mix(session, named.name(WILL)));
             }
             for (key, named) in places.subscriptions.extract_if(|_, named| there(&named.place)) {
                 self.totals.take(What::Subscriptions, mix(session, named.name(key)));
@@ -464,7 +468,8 @@ impl Index {
         };
         for places in self.sessions.values_mut() {
             let SessionPlaces { record, will, subscriptions, incoming, queue, .. } = places;
-            record.iter_mut().chain(will).for_each(&mut one);
+            record.iter_mut().for_each(&mut one);
+            will.iter_mut().for_each(|named| one(&mut named.place));
             subscriptions.values_mut().for_each(|named| one(&mut named.place));
             incoming.values_mut().for_each(&mut one);
             queue.rows_mut().for_each(|row| one(&mut row.place));
