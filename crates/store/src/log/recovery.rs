@@ -292,10 +292,16 @@ impl Reading {
                 orphans.push(*session);
             }
         }
+        let before = self.index.totals;
         for session in &orphans {
             let entry = Entry::SessionEnded { session: *session };
             self.index.apply(&entry, Place { segment: 0, offset: 0, size: 0 });
             self.content.add(&entry, &self.index);
+        }
+        // What they had is lost with them, whatever came back elsewhere.
+        for what in What::ALL {
+            let less = before.of(what).count.saturating_sub(self.index.totals.of(what).count);
+            self.known[what as usize] += less;
         }
         orphans
     }

@@ -1,10 +1,12 @@
 //! Damaged, cut and missing files: the store opens, gives back the rest, and never says that less was lost than was.
 
 use super::desk::{Desk, copy};
+use darter_codec::record::{Change, QueueRow, RowState};
+use darter_codec::{Message, QoS};
 use darter_store::Lost;
 use darter_store::log::inspect::{check, repair};
 use darter_testkit::store_model::Amounts;
-use darter_testkit::{Changes, Dice};
+use darter_testkit::{Changes, Dice, StoreModel};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -95,6 +97,50 @@ fn one_flipped_bit_costs_one_record_and_is_told() {
     }
     // A session's own record takes along what it had, a shared message the rows that share it; nothing takes along more.
     assert!(worst * 3 < all, "{worst} of {all}");
+}
+
+#[test]
+fn a_message_that_came_back_does_not_hide_the_queue_of_a_lost_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let session =
+        |session, client: &str| Change::Session { session, client: client.into(), user: None, expiry: 9 };
+    let queued = |session, sequence| Change::Queued {
+        session,
+        sequence,
+        row: QueueRow {
+            message: Message::new(QoS::AtLeastOnce, false, "topic", [], b"payload", None),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            origin: None,
+            state: RowState::Waiting,
+        },
+        durable: true,
+    };
+    let mut model = StoreModel::default();
+    let mut desk = Desk::open(folder.path());
+    let log = folder.path().join("messages/0000000001.log");
+    let mut keep = |changes: Vec<Change>| {
+        changes.iter().for_each(|change| model.apply(change));
+        desk.keep(changes);
+        usize::try_from(fs::metadata(&log).unwrap().len()).unwrap()
+    };
+    keep(vec![session(2, "stays"), queued(2, 0)]);
+    let lost_session = keep(vec![session(1, "lost")]);
+    keep((0..8).map(|sequence| queued(1, sequence)).collect());
+    let lost_removal = keep(vec![Change::Removed { session: 2, sequence: 0 }]);
+    desk.close();
+    let mut bytes = fs::read(&log).unwrap();
+    // The last byte of a frame belongs to its last record.
+    [lost_session, lost_removal].into_iter().for_each(|end| bytes[end - 1] ^= 1);
+    fs::write(&log, bytes).unwrap();
+
+    let mut desk = Desk::open(folder.path());
+    let queues = desk.queues();
+    assert_eq!(queues[&2].len(), 1, "it came back");
+    let missing = model.missing(&desk.kept, &queues);
+    assert_eq!((missing.sessions, missing.queued), (1, 8));
+    assert_report(&desk.lost(), &missing, "a session and a removal");
+    desk.close();
 }
 
 #[test]
