@@ -1,8 +1,9 @@
-//! What survives: a narrow storage trait, a store in memory and one on the disk ([`log`]), and the history of topics.
+//! What survives: a narrow storage trait, a store in memory and one on the disk ([`log`]), the [`history`] of topics, and [`documents`].
 //!
 //! A store takes batches of [`Change`]s and answers when all of a batch is kept; it reads a session's queue in pages.
 //! Answers may come at once or in a later turn: the server's logic is the same for both.
 
+pub mod documents;
 pub mod history;
 pub mod log;
 mod memory;
