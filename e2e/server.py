@@ -42,6 +42,8 @@ class Started:
     def __init__(self, shards):
         self.log = tempfile.TemporaryFile(mode="w+")
         self.folder = tempfile.TemporaryDirectory()
+        self.shards = shards
+        self.data = Path(self.folder.name) / "data"
         # Debian's mosquitto closes version 5 connections without the DISCONNECT that tells why.
         self.says_goodbye = os.environ.get("E2E_SERVER") != "mosquitto"
         allow_many_sockets()
@@ -56,7 +58,7 @@ class Started:
         return self.process.pid
 
     def start_darter(self, shards):
-        command = [os.environ["DARTER_BIN"], "serve", "--memory", "--port", "0", "--no-console"]
+        command = [os.environ["DARTER_BIN"], "serve", "--data-dir", str(self.data), "--port", "0", "--no-console"]
         command += ["--print-addresses", "json", "--shards", str(shards)]
         self.process = subprocess.Popen(
             command, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, bufsize=0
@@ -87,6 +89,16 @@ class Started:
                 pass
 
         threading.Thread(target=drain, args=(self.process.stdout,), daemon=True).start()
+
+    def kill(self):
+        """Ends the server as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self):
+        """Starts Darter on the folder that it left, after `kill`; on another port."""
+        self.start_darter(self.shards)
+        self.host, self.port = self.addresses[0]
 
     def start_mosquitto(self):
         with socket.socket() as free:
