@@ -122,10 +122,10 @@ fn run_for<L: Load>(seconds: f64, swarm: &mut Swarm, traffic: &mut Traffic<L>) -
         if (now - start).as_secs_f64() >= seconds {
             return Ok(());
         }
-        if traffic.counts.received != progress.0 {
-            progress = (traffic.counts.received, now);
+        if traffic.counts.done() != progress.0 {
+            progress = (traffic.counts.done(), now);
         } else if now - progress.1 > STALLED {
-            return Err(format!("nothing arrives any more after {} deliveries", progress.0));
+            return Err(format!("nothing arrives any more after {} messages", progress.0));
         }
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn settle<L: Load>(swarm: &mut Swarm, traffic: &mut Traffic<L>) -> Re
     let mut progress = (traffic.counts, Instant::now());
     while !traffic.is_quiet() && progress.1.elapsed() < STALLED {
         turn(swarm, traffic, Duration::from_millis(50))?;
-        if traffic.counts.received != progress.0.received || traffic.counts.sent != progress.0.sent {
+        if traffic.counts.done() != progress.0.done() || traffic.counts.sent != progress.0.sent {
             progress = (traffic.counts, Instant::now());
         }
     }
@@ -192,7 +192,7 @@ impl Report {
         self.figure("elapsed_s", spent.seconds);
         self.figure("sent", (after.sent - before.sent) as f64);
         self.figure("received", (after.received - before.received) as f64);
-        self.phase("", (after.received - before.received) as f64, spent);
+        self.phase("", (after.done() - before.done()) as f64, spent);
     }
 
     /// The report as one line of JSON.

@@ -65,6 +65,16 @@ impl Process {
             proportional: field("Pss:")?,
         })
     }
+
+    /// The most memory it ever had resident, in bytes.
+    pub(crate) fn peak(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/status", self.id);
+        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        let kilobytes: u64 =
+            line.and_then(|word| word.parse().ok()).ok_or_else(|| format!("{path} does not tell VmHWM"))?;
+        Ok(kilobytes * 1024)
+    }
 }
 
 /// CPU time that all processes of this machine have used, in microseconds, in steps of 10 ms.
@@ -111,6 +121,7 @@ mod tests {
         let block: Vec<u64> = (0..4_000_000).collect();
         assert!(own.cpu().unwrap() > cpu);
         assert!(own.memory().unwrap().private_dirty > memory.private_dirty + 20_000_000);
+        assert!(own.peak().unwrap() >= 32_000_000);
         drop(block);
     }
 

@@ -61,10 +61,19 @@ pub(crate) struct Counts {
     pub(crate) expected: u64,
     /// Deliveries seen.
     pub(crate) received: u64,
+    /// Messages that the server has acknowledged.
+    pub(crate) acknowledged: u64,
     /// Deliveries out of order, or a second time.
     pub(crate) misordered: u64,
     /// Packets that make no sense here.
     pub(crate) strange: u64,
+}
+
+impl Counts {
+    /// What a scenario is about: deliveries, or acknowledgements where nobody is there to hear.
+    pub(crate) fn done(&self) -> u64 {
+        if self.expected > 0 { self.received } else { self.acknowledged }
+    }
 }
 
 /// The listener behind every scenario in which messages travel.
@@ -220,6 +229,7 @@ impl<L: Load> Traffic<L> {
 
     fn acknowledged(&mut self, link: usize, identifier: u16, out: &mut Outbox) {
         let Some(publisher) = link.checked_sub(self.shape.subscribers) else { return };
+        self.counts.acknowledged += 1;
         let base = self.publishers[publisher].base;
         let ahead = (u64::from(identifier) + 65_535 - u64::from(wire::identifier(base))) % 65_535;
         self.arrived(publisher, base + ahead, out);

@@ -1,8 +1,10 @@
 //! The perf laboratory: every scenario of the design's table, Darter and mosquitto in turn, medians, one page.
 
+mod data;
 mod laboratory;
 mod machine;
 mod page;
+mod restart;
 mod rows;
 mod server;
 
@@ -11,11 +13,15 @@ use std::path::PathBuf;
 
 use crate::step;
 use laboratory::{Effort, Laboratory};
+use rows::Part;
 use server::Kind;
 
 const USAGE: &str = "\
 usage: cargo xtask perf [options]
 
+  --durable             the rows with state on the disk, instead of those with everything in memory
+  --baseline PATH       the rows of QoS 0 with all defaults, beside another darter binary with everything in memory, run
+                        by run; with --durable both
   --against SERVER      measure another server beside Darter, run by run: mosquitto, or kernel-limit, which only
                         copies bytes and is as cheap as this machine allows; may be given twice
   --no-darter           leave Darter out
@@ -25,7 +31,7 @@ usage: cargo xtask perf [options]
   --nice N              priority of server and generator on a machine that is not quiet
   --quick               a few seconds in all: shows that the laboratory works, the figures mean nothing
   --no-build            use the release binaries that are there
-  --write               write the page to perf/RESULTS.md
+  --write               write the page to perf/RESULTS.md; parts of it that were not measured stay as they are
 ";
 
 /// Runs the laboratory as the options say and prints its page.
@@ -42,19 +48,26 @@ pub(crate) fn run(options: &[String]) -> Result<(), String> {
         let _ = fs::write("/proc/self/autogroup", options.nice.to_string());
     }
     let mut laboratory = Laboratory::new(binaries, effort, options.nice, options.shards);
-    let runs = laboratory.plan(&options.servers, &options.scenarios)?;
+    if let Some(older) = &options.older {
+        laboratory.beside(older.clone());
+    }
+    let parts = options.parts();
+    let runs = laboratory.plan(&parts, &options.servers, &options.scenarios)?;
+    let path = step::root().join("perf/RESULTS.md");
+    let mut page = fs::read_to_string(&path).unwrap_or_default();
     for round in 1..=options.runs {
         laboratory.round(round, &runs);
         if options.write {
-            let path = step::root().join("perf/RESULTS.md");
-            let text = page::write(&laboratory, round);
-            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+            for part in &parts {
+                page = page::replace(&page, *part, &page::write(&laboratory, *part, round));
+            }
+            fs::write(&path, &page).map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
-    if options.runs > 0 {
-        println!("\n{}", page::write(&laboratory, options.runs));
+    for part in &parts {
+        println!("\n{}", page::write(&laboratory, *part, options.runs));
     }
-    let complaints = laboratory.complaints();
+    let complaints: Vec<String> = parts.iter().flat_map(|part| laboratory.complaints(*part)).collect();
     if options.quick && !complaints.is_empty() {
         return Err(format!("the laboratory does not work:\n  {}", complaints.join("\n  ")));
     }
@@ -63,6 +76,8 @@ pub(crate) fn run(options: &[String]) -> Result<(), String> {
 
 struct Options {
     servers: Vec<Kind>,
+    durable: bool,
+    older: Option<PathBuf>,
     scenarios: Vec<String>,
     runs: usize,
     shards: Option<usize>,
@@ -76,6 +91,8 @@ impl Options {
     fn parse(options: &[String]) -> Result<Self, String> {
         let mut parsed = Self {
             servers: vec![Kind::Darter],
+            durable: false,
+            older: None,
             scenarios: Vec::new(),
             runs: 0,
             shards: None,
@@ -93,6 +110,8 @@ impl Options {
                     "kernel-limit" => parsed.servers.push(Kind::KernelLimit),
                     other => return Err(format!("cannot measure against {other:?}\n\n{USAGE}")),
                 },
+                "--durable" => parsed.durable = true,
+                "--baseline" => parsed.older = Some(program(value())?),
                 "--no-darter" => parsed.servers.retain(|kind| *kind != Kind::Darter),
                 "--runs" => parsed.runs = number(option, value())?,
                 "--shards" => parsed.shards = Some(number(option, value())?),
@@ -113,6 +132,18 @@ impl Options {
         }
         Ok(parsed)
     }
+
+    /// The parts of the page to measure.
+    fn parts(&self) -> Vec<Part> {
+        let asked = [(self.durable, Part::Disk), (self.older.is_some(), Part::Beside)];
+        let parts: Vec<Part> = asked.iter().filter(|(wanted, _)| *wanted).map(|(_, part)| *part).collect();
+        if parts.is_empty() { vec![Part::Memory] } else { parts }
+    }
+}
+
+/// A program's path that holds wherever it is started from.
+fn program(path: &str) -> Result<PathBuf, String> {
+    fs::canonicalize(path).map_err(|error| format!("--baseline {path}: {error}"))
 }
 
 fn number<T: std::str::FromStr>(option: &str, value: &str) -> Result<T, String> {

@@ -6,11 +6,16 @@ use crate::event;
 use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::restoring;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::view::View;
+use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::{Drop, Place, Shard};
 use darter_net::{BindError, Listener};
-use darter_store::{Keeper, OpenError, Opened, Report};
+use darter_store::history::History;
+use darter_store::{Keeper, OpenError, Report, Store};
 use mio::Poll;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -28,6 +33,8 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
     watch: Watch,
     keeper: Arc<dyn Keeper>,
+    clock: Clock,
+    history: Option<Arc<History>>,
 }
 
 /// Why a server cannot start.
@@ -64,38 +71,40 @@ impl Broker {
         for poll in &polls {
             inboxes.push(Inbox::new(mio::Waker::new(poll.registry(), WAKER)?));
         }
-        let key = RandomState::new().hash_one(std::process::id());
-        let Opened { stores, kept: _, clock, keeper } = (options.store)(shards)?;
-        let clock = Clock::new(clock);
+        let opened = (options.store)(shards)?;
+        let clock = Clock::new(opened.clock);
+        let keeper: Arc<dyn Keeper> = opened.keeper.into();
+        event::StateLost { report: &keeper.report() }.emit();
+        let mut stores = opened.stores;
+        for (store, inbox) in stores.iter_mut().zip(&inboxes) {
+            store.start(inbox.store_waker());
+        }
+        let brains = restored_shards(options, shards, clock, opened.kept, &mut stores);
+        // Opened last: the folder is this server's, now that the store has its lock.
+        let history = options.history.clone().map(History::open).map(Arc::new);
         let watch = Watch::default();
         let mut drivers = Vec::new();
-        for ((poll, mut store), index) in polls.into_iter().zip(stores).zip(0..) {
-            let place = Place { index, shards, key };
+        for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
             let topics = (index == 0 && !options.status_interval.is_zero())
-                .then(|| StatusTopics::new(status.clone(), options.status_interval));
-            let inbox: &Inbox = &inboxes[usize::from(index)];
-            store.start(inbox.store_waker());
+                .then(|| StatusTopics::new(status.clone(), keeper.clone(), options.status_interval));
             drivers.push(Driver {
                 index,
                 poll,
-                shard: Shard::new(
-                    place,
-                    options.limits.clone(),
-                    RandomState::new().hash_one(index),
-                    clock.now(),
-                ),
+                shard,
                 store,
+                keeper: keeper.clone(),
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
+                recorder: Recorder::new(history.clone()),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
         let mut broker =
-            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper: keeper.into() };
+            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock, history };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -149,6 +158,19 @@ impl Broker {
         answers.iter().flatten().collect()
     }
 
+    /// The server as other threads can look at it, and go on looking at it when it has stopped.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View {
+            addresses: self.addresses.clone(),
+            inboxes: self.inboxes.clone(),
+            status: self.status.clone(),
+            keeper: self.keeper.clone(),
+            history: self.history.clone(),
+            clock: self.clock,
+        }
+    }
+
     /// Publishes a message of the server itself.
     pub fn publish(&self, message: Message) {
         if let Some(inbox) = self.inboxes.first() {
@@ -170,6 +192,9 @@ impl Broker {
             // A panic was told when it happened.
             let _ = thread.join();
         }
+        if let Some(history) = &self.history {
+            history.flush();
+        }
         self.keeper.finish();
     }
 }
@@ -178,6 +203,29 @@ impl std::ops::Drop for Broker {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The shards with everything that was kept.
+fn restored_shards(
+    options: &Options,
+    shards: u8,
+    clock: Clock,
+    kept: Kept,
+    stores: &mut [Box<dyn Store>],
+) -> Vec<Shard> {
+    let key = RandomState::new().hash_one(std::process::id());
+    let now = clock.now();
+    let mut limits = options.limits.clone();
+    if options.history.is_none() {
+        limits.history_points = 0;
+    }
+    let shard = |index| {
+        let place = Place { index, shards, key };
+        Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
+    };
+    let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
+    restoring::restore(now, kept, &mut brains, stores);
+    brains
 }
 
 /// Opens every address; those with port 0 share the first port that the system gave.

@@ -2,19 +2,21 @@
 
 mod lingering;
 mod reading;
+mod storing;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
-use crate::inbox::{Inbox, Item};
+use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
+use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
-use darter_engine::{Effect, LinkId, Shard};
+use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
 use darter_net::{Listener, Stream};
-use darter_store::{Answer, Store};
+use darter_store::{Answer, Keeper, Store};
 use lingering::Lingering;
 use mio::{Events, Poll, Token};
 use reading::BUFFER;
@@ -44,6 +46,8 @@ const BUFFER_REST: u64 = 10_000;
 const BACKLOG_SHARE: usize = 256 * 1024;
 /// How long a shard waits for another one that is behind, in milliseconds.
 const CONGESTION_PAUSE: u64 = 1;
+/// Places for sessions that are looked at for one question.
+const SESSIONS_LOOKED_AT: usize = 1024;
 /// Room for this many items stays in the shard's end of its inbox.
 const ITEMS_KEPT: usize = 1024;
 
@@ -53,11 +57,13 @@ pub(crate) struct Driver {
     pub(crate) poll: Poll,
     pub(crate) shard: Shard,
     pub(crate) store: Box<dyn Store>,
+    pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
+    pub(crate) recorder: Recorder,
     pub(crate) clock: Clock,
 }
 
@@ -84,6 +90,8 @@ struct Running {
     accept_after: Option<u64>,
     complain_after: u64,
     stopping: bool,
+    /// The disk has not answered for long, and that was said.
+    stalled: bool,
     /// When buffers for large packets are looked at; none when there are none.
     buffers_due: Option<u64>,
     /// When numbers may be reported next, and whether there are any that were not.
@@ -112,6 +120,7 @@ impl Driver {
             accept_after: None,
             complain_after: 0,
             stopping: false,
+            stalled: false,
             buffers_due: None,
             report_due: 0,
             unreported: true,
@@ -311,6 +320,7 @@ impl Running {
             }
         }
         self.send_outgoing();
+        self.driver.recorder.take(&mut self.driver.shard);
         self.driver.shard.finish_turn();
         self.unreported = true;
         if self.report_due <= self.now {
@@ -329,6 +339,10 @@ impl Running {
     fn report(&mut self) {
         self.report_due = self.now + REPORT_PAUSE;
         self.unreported = false;
+        self.driver.keeper.tick(self.now);
+        if self.driver.index == 0 {
+            self.watch_disk();
+        }
         self.status.counters = self.driver.shard.counters();
         self.driver.status.report(self.status);
     }
@@ -341,7 +355,7 @@ impl Running {
                 any = true;
                 match answer {
                     Answer::Committed(batch) => self.driver.shard.handle_committed(self.now, batch),
-                    Answer::Full(full) => self.driver.shard.handle_full(full),
+                    Answer::Full(full) => self.handle_full(full),
                     Answer::Loaded { session, rows, through } => {
                         self.driver.shard.handle_loaded(self.now, session, rows, through);
                     }
@@ -354,12 +368,6 @@ impl Running {
             if !any {
                 return;
             }
-        }
-    }
-
-    fn submit(&mut self) {
-        if let Some(batch) = self.driver.shard.take_batch(&mut self.changes) {
-            self.driver.store.submit(batch, &mut self.changes);
         }
     }
 
@@ -430,6 +438,9 @@ impl Running {
                     // Nobody waits any more: then nobody wants to know.
                     let _ = answer.send(self.driver.shard.drops().iter().collect());
                 }
+                Item::Sessions { prefix, from, answer } => {
+                    let _ = answer.send(self.sessions_seen(&prefix, from));
+                }
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
             self.write_pressing();
@@ -437,6 +448,17 @@ impl Running {
         if self.backlog.is_empty() {
             self.backlog.shrink_to(ITEMS_KEPT);
         }
+    }
+
+    /// A few at a time, so that clients do not wait for somebody's curiosity.
+    fn sessions_seen(&self, prefix: &str, from: usize) -> Seen {
+        let SessionsSeen { sessions, next } = self.driver.shard.sessions(prefix, from, SESSIONS_LOOKED_AT);
+        let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
+        let located = sessions.into_iter().map(|session| {
+            let address = session.link.and_then(address);
+            (session, address)
+        });
+        (located.collect(), next)
     }
 
     /// Too much is under way to another shard. Its inbox drains without this one's clients, so they may wait for it.

@@ -2,8 +2,11 @@
 
 use darter_codec::{ReasonCode, Version};
 use darter_engine::{Drop, DropReason, Ending, Event};
+use darter_store::Report;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
 pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
@@ -139,6 +142,46 @@ impl AcceptFailed<'_> {
     }
 }
 
+/// The disk has not answered for long, or answers again.
+pub(crate) struct DiskStalled {
+    /// How long; none when it answers again.
+    pub(crate) waiting: Option<Duration>,
+}
+
+impl DiskStalled {
+    pub(crate) fn emit(&self) {
+        match self.waiting {
+            Some(waiting) => tracing::error!(
+                "the disk has not answered for {} s: acknowledgements wait for it, QoS 0 goes on",
+                waiting.as_secs()
+            ),
+            None => tracing::warn!("the disk answers again"),
+        }
+    }
+}
+
+/// The store has no room, or has room again.
+pub(crate) struct StoreFull<'a> {
+    pub(crate) full: bool,
+    pub(crate) report: &'a Report,
+}
+
+impl StoreFull<'_> {
+    pub(crate) fn emit(&self) {
+        let folder = self.report.folder.as_deref().unwrap_or(Path::new("?")).display();
+        if self.full {
+            tracing::error!(
+                %folder,
+                error = self.report.trouble.as_deref().unwrap_or("?"),
+                "the disk cannot be written: messages that would have to be stored are refused, QoS 0 goes on; \
+                 free some space, nothing else has to be done"
+            );
+        } else {
+            tracing::warn!(%folder, "the disk can be written again: messages are stored as before");
+        }
+    }
+}
+
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
 pub(crate) struct OpenToEverybody {
     pub(crate) address: SocketAddr,
@@ -150,6 +193,25 @@ impl OpenToEverybody {
             address = %self.address,
             "open to everybody in the network: clients need no password to connect, publish and subscribe"
         );
+    }
+}
+
+/// What damage to the store has cost, found at the start.
+pub(crate) struct StateLost<'a> {
+    pub(crate) report: &'a Report,
+}
+
+impl StateLost<'_> {
+    /// Nothing, when nothing was lost.
+    pub(crate) fn emit(&self) {
+        let Report { folder, lost, .. } = self.report;
+        if !lost.is_nothing() {
+            let folder = folder.as_deref().unwrap_or(Path::new(""));
+            tracing::warn!(
+                folder = %folder.display(),
+                "the data folder was damaged, and not everything came back; lost: {lost}"
+            );
+        }
     }
 }
 

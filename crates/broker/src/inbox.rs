@@ -1,7 +1,7 @@
 //! What other threads hand to a shard's thread.
 
 use darter_codec::ReasonCode;
-use darter_engine::PeerItem;
+use darter_engine::{PeerItem, SessionSeen};
 use darter_net::Stream;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +19,14 @@ pub(crate) enum Item {
     Publish(darter_codec::Message),
     /// Tell which messages were not delivered.
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
+    /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
+    Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
     /// Disconnect everybody and end the thread.
     Shutdown { reason: ReasonCode },
 }
+
+/// Some of a shard's sessions, each with its client's address, and where to look on.
+pub(crate) type Seen = (Vec<(SessionSeen, Option<SocketAddr>)>, Option<usize>);
 
 impl Item {
     /// Bytes of messages in it.

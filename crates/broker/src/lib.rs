@@ -9,6 +9,7 @@
 //! # Ok::<(), darter_broker::StartError>(())
 //! ```
 
+pub mod admin;
 pub mod auth;
 mod broker;
 mod clock;
@@ -19,11 +20,17 @@ mod failure;
 mod inbox;
 mod large;
 mod options;
+mod recorder;
+mod restoring;
 mod status;
+mod view;
 
 pub use broker::{Broker, StartError};
-pub use darter_engine::{Drop, DropReason, Limits};
+pub use darter_codec::record::Durability;
+pub use darter_codec::topic;
+pub use darter_engine::{Drop, DropReason, Limits, QueuePolicy, SessionSeen};
 pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::Options;
 pub use status::Status;
+pub use view::{Dropped, Sessions, View};

@@ -3,6 +3,7 @@
 use crate::auth::{AllowAll, Authenticator};
 use darter_engine::Limits;
 use darter_store::Opener;
+use darter_store::history::HistoryOptions;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Options {
     pub authenticator: Arc<dyn Authenticator>,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
+    /// What is remembered of the messages on every topic; without it nothing.
+    pub history: Option<HistoryOptions>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
             store: darter_store::in_memory(),
+            history: None,
         }
     }
 }

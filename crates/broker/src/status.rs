@@ -2,6 +2,7 @@
 
 use darter_codec::{Message, QoS};
 use darter_engine::Counters;
+use darter_store::{Keeper, Lost, Report};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,7 @@ impl Status {
 /// Publishes the `$SYS` topics from time to time; only what changed.
 pub(crate) struct StatusTopics {
     shards: Vec<Arc<ShardStatus>>,
+    keeper: Arc<dyn Keeper>,
     interval: u64,
     next: u64,
     published: HashMap<&'static str, String>,
@@ -92,7 +94,7 @@ macro_rules! load_names {
 
 impl StatusTopics {
     /// `interval` must not be zero.
-    pub(crate) fn new(shards: Vec<Arc<ShardStatus>>, interval: Duration) -> Self {
+    pub(crate) fn new(shards: Vec<Arc<ShardStatus>>, keeper: Arc<dyn Keeper>, interval: Duration) -> Self {
         let loads = vec![
             Load::new(load_names!("messages/received"), |status| status.counters.packets_received),
             Load::new(load_names!("messages/sent"), |status| status.counters.packets_sent),
@@ -105,7 +107,7 @@ impl StatusTopics {
             Load::new(load_names!("connections"), |status| status.counters.connections),
         ];
         let interval = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { shards, interval, next: 0, published: HashMap::new(), loads }
+        Self { shards, keeper, interval, next: 0, published: HashMap::new(), loads }
     }
 
     /// When [`publish_due`](Self::publish_due) has something to do.
@@ -127,7 +129,10 @@ impl StatusTopics {
         let rates = self.loads.iter().flat_map(|load| {
             load.names.into_iter().zip(load.means).map(|(name, mean)| (name, format!("{mean:.2}")))
         });
-        let values: Vec<(&'static str, String)> = topics(&status, uptime).into_iter().chain(rates).collect();
+        let values: Vec<(&'static str, String)> = {
+            let store = store_topics(&self.keeper.report());
+            topics(&status, uptime).into_iter().chain(store).chain(rates).collect()
+        };
         for (topic, value) in values {
             if self.published.get(topic) != Some(&value) {
                 publish(now, &Message::new(QoS::AtMostOnce, true, topic, [], value.as_bytes(), None));
@@ -138,7 +143,7 @@ impl StatusTopics {
 }
 
 /// Messages not delivered, in the order of [`DropReason::ALL`](darter_engine::DropReason::ALL).
-const DROPPED: [&str; 8] = [
+const DROPPED: [&str; 9] = [
     "$SYS/broker/publish/messages/dropped/queue-full",
     "$SYS/broker/publish/messages/dropped/slow-reader",
     "$SYS/broker/publish/messages/dropped/packet-too-large",
@@ -147,6 +152,7 @@ const DROPPED: [&str; 8] = [
     "$SYS/broker/publish/messages/dropped/no-member",
     "$SYS/broker/publish/messages/dropped/session-ended",
     "$SYS/broker/publish/messages/dropped/refused",
+    "$SYS/broker/publish/messages/dropped/store-full",
 ];
 
 fn topics(status: &Status, uptime: u64) -> Vec<(&'static str, String)> {
@@ -184,4 +190,26 @@ fn topics(status: &Status, uptime: u64) -> Vec<(&'static str, String)> {
     let dropped = DROPPED.into_iter().zip(counters.dropped_for);
     topics.extend(dropped.map(|(topic, number)| (topic, number.to_string())));
     topics
+}
+
+/// How the store is, and what it could not bring back. A store in memory has nothing to tell.
+fn store_topics(report: &Report) -> Vec<(&'static str, String)> {
+    if report.folder.is_none() {
+        return Vec::new();
+    }
+    let lost = [&report.lost, &report.lost_since];
+    let sum = |of: fn(&Lost) -> u64| lost.into_iter().map(of).sum::<u64>();
+    let numbers = [
+        ("$SYS/broker/store/queued/count", report.queued),
+        ("$SYS/broker/store/disk/bytes", report.bytes),
+        ("$SYS/broker/store/disk/wanted", report.live_bytes),
+        ("$SYS/broker/store/disk/syncs", report.syncs),
+        ("$SYS/broker/store/full", report.full.into()),
+        ("$SYS/broker/store/lost/sessions", sum(|lost| lost.sessions)),
+        ("$SYS/broker/store/lost/subscriptions", sum(|lost| lost.subscriptions)),
+        ("$SYS/broker/store/lost/retained", sum(|lost| lost.retained)),
+        ("$SYS/broker/store/lost/queued", sum(|lost| lost.queued)),
+        ("$SYS/broker/store/lost/other", sum(|lost| lost.other)),
+    ];
+    numbers.map(|(topic, number)| (topic, number.to_string())).into()
 }

@@ -15,6 +15,7 @@ First steps, each in a terminal of its own:
   darter                         start a server for this computer, on port 1883
   darter sub -t '#' -v           show every message
   darter pub -t hello -m world   send one
+  darter status                  ask the server how it is
 
 'darter COMMAND --help' explains a command; 'darter serve' may be written as 'darter'.";
 
@@ -35,13 +36,26 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(code) => code,
         Err(error) => {
-            for line in format!("{error:#}").lines() {
+            for line in whole(&error).lines() {
                 // Nobody is left to tell when standard error is closed.
                 let _ = writeln!(io::stderr(), "darter: {line}");
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes; some say their cause themselves.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// `serve` is what `darter` does when no command is given, with and without options.
@@ -75,6 +89,16 @@ mod tests {
         for line in ["darter pub -t a", "darter --help", "darter -V", "darter serve", "darter hepl"] {
             assert_eq!(completed(line), line);
         }
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::other("the disk is gone");
+        assert_eq!(whole(&anyhow::Error::new(cause()).context("no")), "no: the disk is gone");
+        assert_eq!(
+            whole(&anyhow::Error::new(cause()).context("no: the disk is gone")),
+            "no: the disk is gone"
+        );
     }
 
     #[test]

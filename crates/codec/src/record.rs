@@ -3,7 +3,7 @@
 
 mod kept;
 
-pub use kept::{Kept, KeptSession, KeptSubscription, KeptWill, Left, Unacknowledged};
+pub use kept::{Kept, KeptCopy, KeptSession, KeptSubscription, KeptWill, Left, Unacknowledged};
 
 use crate::{Message, PacketId, QoS, SubscriptionOptions};
 use alloc::boxed::Box;
@@ -23,6 +23,9 @@ pub enum RowState {
     Sent(PacketId),
     /// PUBREC arrived; the body is no longer needed.
     Released(PacketId),
+    /// PUBCOMP arrived, and the packet identifier is free. The row stays only to show that this copy was delivered, in case its
+    /// publisher sends the message again after a crash.
+    Finished,
 }
 
 /// A message in a session's queue.
@@ -52,13 +55,25 @@ pub enum Durability {
     Memory,
 }
 
-/// The subscriptions that a queued message is for.
+/// A QoS 2 publication as its publisher names it until PUBREL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicationId {
+    /// The publisher's session.
+    pub session: SessionNumber,
+    /// The packet identifier.
+    pub packet_id: PacketId,
+}
+
+/// The subscriptions that a queued message is for, and where it came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Subscription identifiers to be sent with it (section 3.3.2.3.8).
     pub identifiers: Vec<u32>,
     /// The shared subscription, as `$share/group/filter`; another member may get the message instead (section 4.8.2).
     pub group: Option<Arc<str>>,
+    /// The publication, where copies of it went to several shards: they are not stored at one moment, so that its publisher may
+    /// have to send it again after a crash, and this copy is known by it. It is removed only after the packet identifier was released.
+    pub publication: Option<PublicationId>,
 }
 
 impl QueueRow {
@@ -69,8 +84,18 @@ impl QueueRow {
     }
 }
 
+/// The changes of one turn of a shard, as a store takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number; the numbers of one shard ascend.
+    pub number: u64,
+    /// Something waits until the batch is kept. Otherwise the store may take its time, and need not answer before it
+    /// answers a later batch.
+    pub awaited: bool,
+}
+
 /// A change that must be stored. The changes of one turn are one batch: all of it or nothing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Change {
     /// A session begins or goes on with a new connection, or its expiry interval changes: its client is there.
     Session {
@@ -148,6 +173,8 @@ pub enum Change {
         session: SessionNumber,
         /// The identifier.
         packet_id: PacketId,
+        /// Copies of its message went to several shards.
+        spread: bool,
     },
     /// A QoS 2 packet identifier was released.
     IncomingReleased {

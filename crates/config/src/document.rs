@@ -2,10 +2,11 @@
 
 use crate::Config;
 use crate::host::Host;
-use crate::key::{Key, Kind, Number, Section};
+use crate::key::{Key, Kind, Number, Section, one_of};
 use crate::nearest::nearest;
 use crate::problem::{Problem, Problems};
 use crate::section::SECTIONS;
+use darter_broker::topic;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
@@ -121,7 +122,54 @@ impl Reader<'_> {
                 }
                 other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
             },
+            Kind::Folder { set, .. } => match value.get_ref() {
+                DeValue::String(text) => match text.parse() {
+                    Ok(folder) => set(&mut self.config, folder),
+                    Err(why) => self.wrong(place, &path, &format!("\"{text}\" {why}"), &key.kind),
+                },
+                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
+            },
+            Kind::Filters { words, set, .. } => match value.get_ref() {
+                DeValue::Table(table) => {
+                    let pairs = self.filters(&path, words, table);
+                    set(&mut self.config, pairs);
+                }
+                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
+            },
         }
+    }
+
+    /// The pairs that are right, in the order in which they are written.
+    fn filters(&mut self, path: &str, words: &[&str], table: &DeTable<'_>) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for (filter, value) in table {
+            let place = filter.span().start;
+            let filter: &str = filter.get_ref();
+            let path = format!("{path}.\"{filter}\"");
+            if let Err(why) = topic::check_filter(filter) {
+                self.problem(place, format!("{path} is not a topic filter: {why}"));
+            } else if filter.starts_with("$share/") {
+                self.problem(
+                    place,
+                    format!("{path} is a shared subscription; it takes a plain topic filter"),
+                );
+            }
+            match value.get_ref() {
+                DeValue::String(word) if words.contains(&word.as_ref()) => {
+                    pairs.push((place, (filter.to_owned(), word.as_ref().to_owned())));
+                }
+                DeValue::String(word) => {
+                    let what = format!("{path}: \"{word}\" is not known; it takes {}", one_of(words));
+                    self.problem(value.span().start, what);
+                }
+                other => {
+                    let what = format!("{path} is {}; it takes {}", described(other), one_of(words));
+                    self.problem(value.span().start, what);
+                }
+            }
+        }
+        pairs.sort_by_key(|(place, _)| *place);
+        pairs.into_iter().map(|(_, pair)| pair).collect()
     }
 
     fn hosts(&mut self, path: &str, array: &DeArray<'_>) -> Vec<Host> {

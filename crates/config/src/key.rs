@@ -1,6 +1,7 @@
 //! One key of the file as a record.
 
 use crate::Config;
+use crate::folder::DataDir;
 use crate::host::Host;
 use crate::quantity::Unit;
 use std::ops::RangeInclusive;
@@ -35,6 +36,18 @@ pub(crate) enum Kind {
         get: fn(&Config) -> &[Host],
         set: fn(&mut Config, Vec<Host>),
     },
+    /// The data folder, or a word instead of it.
+    Folder {
+        get: fn(&Config) -> &DataDir,
+        set: fn(&mut Config, DataDir),
+    },
+    /// One of several words for each of some topic filters, in the order of the file. `set` is called with valid filters
+    /// and with words of `words` only.
+    Filters {
+        words: &'static [&'static str],
+        get: fn(&Config) -> Vec<(&str, &'static str)>,
+        set: fn(&mut Config, Vec<(String, String)>),
+    },
 }
 
 /// A number in a range, or instead of it the `word`, which is `None` here.
@@ -51,11 +64,10 @@ impl Kind {
     pub(crate) fn takes(&self) -> String {
         match self {
             Self::Number(number) => number.takes(),
-            Self::Choice { words, .. } => {
-                let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
-                format!("one of {}", quoted.join(", "))
-            }
+            Self::Choice { words, .. } => one_of(words),
             Self::Hosts { .. } => "a list of IP addresses and host names".into(),
+            Self::Folder { .. } => "an absolute path, \"auto\" or \"memory\"".into(),
+            Self::Filters { words, .. } => format!("a table of topic filters, each with {}", one_of(words)),
         }
     }
 
@@ -68,8 +80,21 @@ impl Kind {
                 let quoted: Vec<_> = get(config).iter().map(|host| format!("\"{host}\"")).collect();
                 format!("[{}]", quoted.join(", "))
             }
+            Self::Folder { get, .. } => format!("\"{}\"", get(config)),
+            Self::Filters { get, .. } => {
+                let pairs = get(config);
+                let written: Vec<_> =
+                    pairs.iter().map(|(filter, word)| format!("\"{filter}\" = \"{word}\"")).collect();
+                if written.is_empty() { "{}".into() } else { format!("{{ {} }}", written.join(", ")) }
+            }
         }
     }
+}
+
+/// The words, as what may be written.
+pub(crate) fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    format!("one of {}", quoted.join(", "))
 }
 
 impl Number {

@@ -16,6 +16,7 @@
 //! ```
 
 mod document;
+mod folder;
 mod host;
 mod key;
 mod listen;
@@ -25,15 +26,19 @@ mod quantity;
 pub mod reference;
 mod section;
 
-pub use darter_broker::Limits;
+pub use darter_broker::{Durability, Limits, QueuePolicy};
+pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
+pub use section::history::{FOLDER as HISTORY_FOLDER, History};
 pub use section::listener::Listener;
 pub use section::log::{BadLevel, Level, Log};
 pub use section::server::Server;
+pub use section::storage::Storage;
 
 use darter_broker::Options;
+use darter_broker::store::{in_memory, log};
 use std::path::Path;
 use std::str::FromStr;
 use std::{fs, io};
@@ -46,6 +51,10 @@ pub struct Config {
     pub listener: Listener,
     /// `[server]`: how the server runs.
     pub server: Server,
+    /// `[storage]`: where the server keeps its state. How safe messages are is among the limits.
+    pub storage: Storage,
+    /// `[history]`: what the server remembers. Its payload and rate are among the limits.
+    pub history: History,
     /// `[limits]`: what clients are allowed.
     pub limits: Limits,
     /// `[log]`: what is logged.
@@ -73,6 +82,17 @@ pub enum FileError {
     },
 }
 
+/// Why a configuration that is right as it is written cannot be used here.
+#[derive(Debug, Error)]
+pub enum OptionsError {
+    /// The name of a host to listen on is not known.
+    #[error(transparent)]
+    Host(#[from] ResolveError),
+    /// There is no place for the data.
+    #[error(transparent)]
+    Folder(#[from] NoFolder),
+}
+
 impl Config {
     /// Reads a file.
     ///
@@ -87,18 +107,26 @@ impl Config {
         text.parse().map_err(|problems| FileError::Refused { file: name, problems })
     }
 
-    /// What the server needs to start. Names of hosts are looked up here.
+    /// What the server needs to start. Names of hosts and the data folder are looked up here.
     ///
     /// # Errors
-    /// When the name of a host to listen on is not known.
-    pub fn options(&self) -> Result<Options, ResolveError> {
+    /// When the name of a host to listen on is not known, or there is no place for the data.
+    pub fn options(&self) -> Result<Options, OptionsError> {
         let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
+        let folder = self.storage.data_dir.folder()?;
+        let history = self.history.options(folder.as_deref(), &self.limits);
+        let store = match folder {
+            Some(folder) => log::opener(self.storage.log_options(folder)),
+            None => in_memory(),
+        };
         Ok(Options {
             listen,
             optional,
             shards: self.server.shards,
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),
+            store,
+            history,
             ..Options::default()
         })
     }

@@ -83,7 +83,7 @@ fn a_key_that_does_not_exist_is_refused_in_every_table_of_every_sample() {
             "{name}: {found:?}"
         );
     }
-    assert!(tables >= 8, "{tables} tables");
+    assert!(tables >= 12, "{tables} tables");
 }
 
 #[test]
@@ -139,6 +139,34 @@ fn all_mistakes_of_a_file_are_named_at_once() {
         (10, "limits.port is not a key; port belongs into [listener]"),
     ];
     assert_eq!(found, expected.map(|(line, what)| (line, what.to_string())));
+}
+
+#[test]
+fn bad_topic_filters_are_named_with_their_line_and_key() {
+    let text = "[storage.durability_for]\n\"a/#/b\" = \"always\"\n\"$share/g/t\" = \"memory\"\n\"\" = \"interval\"\n\
+                \"fine/#\" = \"sometimes\"\n\"number\" = 1\n\"good/#\" = \"interval\"\n";
+    let key = "storage.durability_for";
+    let takes = "it takes one of \"always\", \"interval\", \"memory\"";
+    let expected = [
+        (
+            2,
+            format!(
+                "{key}.\"a/#/b\" is not a topic filter: `+` must stand alone on its level, `#` alone on the last one"
+            ),
+        ),
+        (3, format!("{key}.\"$share/g/t\" is a shared subscription; it takes a plain topic filter")),
+        (4, format!("{key}.\"\" is not a topic filter: it is empty")),
+        (5, format!("{key}.\"fine/#\": \"sometimes\" is not known; {takes}")),
+        (6, format!("{key}.\"number\" is a number; {takes}")),
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn a_data_folder_that_is_no_absolute_path_is_refused() {
+    let found = problems("[storage]\ndata_dir = \"data\"\n");
+    let what = "storage.data_dir: \"data\" is not an absolute path; it takes an absolute path, \"auto\" or \"memory\"";
+    assert_eq!(found, [(2, what.to_owned())]);
 }
 
 #[test]

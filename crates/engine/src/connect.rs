@@ -36,7 +36,7 @@ pub enum Verdict {
 struct Opened {
     session: u32,
     present: bool,
-    /// Something was stored that the CONNACK promises.
+    /// Something was stored that the CONNACK promises, be it by an earlier connection a moment ago.
     stored: bool,
     assigned: bool,
 }
@@ -119,6 +119,10 @@ impl Shard {
             Verdict::Refuse(reason) => {
                 self.refuse(now, id, Some(connect), reason, "the authenticator refused it");
             }
+            Verdict::Accept { .. } if self.full && self.makes_kept_session(connect) => {
+                let what = "there is no room to store another session";
+                self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
+            }
             Verdict::Accept { user } => {
                 self.open(now, id, connect, user);
                 self.out.effects.push_back(Effect::Resume { link: id });
@@ -149,8 +153,9 @@ impl Shard {
             session_present: opened.present,
             keep_alive: connect.keep_alive,
         }));
-        if opened.stored {
-            let wait = self.out.this_batch();
+        if opened.stored
+            && let Some(wait) = self.session_kept(opened.session)
+        {
             self.out.hold(wait, Release::Open { link: id, connack: bytes });
         } else {
             self.finish_open(now, id, &bytes);
@@ -191,7 +196,8 @@ impl Shard {
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
         let expiry = self.session_expiry(connect);
-        let mut stored = false;
+        self.has_returned(&client);
+        let mut ended = false;
         let mut existing = self.by_client.get(&client).copied();
         if let Some(slot) = existing {
             self.take_over(now, slot, connect.clean_start);
@@ -200,24 +206,26 @@ impl Shard {
         if connect.clean_start
             && let Some(slot) = existing.take()
         {
-            stored |= self.out.sessions[slot as usize].is_durable();
+            ended = self.out.sessions[slot as usize].is_durable();
             self.end_session(now, slot, false);
         }
         let present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.create_session(client, expiry));
         let session = &mut self.out.sessions[slot as usize];
-        let changed = if present { session.expiry != expiry } else { expiry > 0 };
-        if changed {
-            stored = true;
-            session.kept = true;
-            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
-            self.out.persist.push(Change::Session { session: number, client, user, expiry });
+        if ended || !present || session.expiry != expiry || !self.full {
+            session.told_in = self.out.batch;
         }
-        // A kept session may have been made a moment ago: CONNACK says that it is there.
-        stored |= session.kept;
         session.expiry = expiry;
         session.user = user;
         session.link = id.slot;
+        session.kept |= expiry > 0;
+        if session.kept {
+            // One that goes on changes too: its expiry counts no longer, and after a crash it begins anew.
+            let change = session.told();
+            self.out.persist.push(change);
+        }
+        let session = &mut self.out.sessions[slot as usize];
+        let stored = ended || session.kept;
         session.will = connect.will.as_ref().map(|will| Box::new(self::will(will)));
         if let Some(will) = &session.will {
             let will = KeptWill {
@@ -251,12 +259,7 @@ impl Shard {
     fn create_session(&mut self, client: Arc<str>, expiry: u32) -> u32 {
         let number = self.next_session;
         self.next_session += 1;
-        let slot = self.out.sessions.insert(Session::new(number, client.clone(), expiry));
-        let slot = u32::try_from(slot).unwrap_or(NONE);
-        self.by_client.insert(client, slot);
-        let counters = &mut self.out.counters;
-        counters.sessions_most = counters.sessions_most.max(self.out.sessions.len() as u64);
-        slot
+        self.add_session(Session::new(number, client, expiry))
     }
 
     fn set_up_link(&mut self, id: LinkId, connect: &Connect, session: u32) {
@@ -321,7 +324,7 @@ impl Shard {
         }
     }
 
-    fn session_expiry(&self, connect: &Connect) -> u32 {
+    pub(crate) fn session_expiry(&self, connect: &Connect) -> u32 {
         let most = self.out.limits.session_expiry;
         match (connect.version, connect.clean_start) {
             (Version::V5, _) => connect.properties.session_expiry_interval().unwrap_or(0).min(most),

@@ -25,6 +25,8 @@ pub struct Counters {
     pub dropped: u64,
     /// The same by reason, in the order of [`DropReason::ALL`].
     pub dropped_for: [u64; DropReason::ALL.len()],
+    /// Publications that did not go into the history.
+    pub history_skipped: u64,
     /// Packets that were malformed or broke the protocol.
     pub bad_packets: u64,
     /// Sessions that expired.
@@ -50,7 +52,7 @@ pub struct Counters {
 impl Counters {
     /// Adds another shard's numbers. Retained messages are the same on every shard and are not added up.
     pub fn add(&mut self, other: &Self) {
-        let sums: [(&mut u64, u64); 15] = [
+        let sums: [(&mut u64, u64); 16] = [
             (&mut self.packets_received, other.packets_received),
             (&mut self.packets_sent, other.packets_sent),
             (&mut self.publish_received, other.publish_received),
@@ -58,6 +60,7 @@ impl Counters {
             (&mut self.publish_bytes_received, other.publish_bytes_received),
             (&mut self.publish_bytes_sent, other.publish_bytes_sent),
             (&mut self.dropped, other.dropped),
+            (&mut self.history_skipped, other.history_skipped),
             (&mut self.bad_packets, other.bad_packets),
             (&mut self.expired_sessions, other.expired_sessions),
             (&mut self.connected, other.connected),

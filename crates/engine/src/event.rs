@@ -24,11 +24,13 @@ pub enum DropReason {
     SessionEnded,
     /// Clients may not publish to this topic.
     Refused,
+    /// It would have to be stored, and the store has no room.
+    StoreFull,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enumeration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::SlowReader,
         Self::PacketTooLarge,
@@ -37,6 +39,7 @@ impl DropReason {
         Self::NoMember,
         Self::SessionEnded,
         Self::Refused,
+        Self::StoreFull,
     ];
 
     /// The reason as one word for topics and logs.
@@ -51,6 +54,7 @@ impl DropReason {
             Self::NoMember => "no-member",
             Self::SessionEnded => "session-ended",
             Self::Refused => "refused",
+            Self::StoreFull => "store-full",
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::outbox::Routed;
 use crate::output::SHARED_FROM;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use darter_codec::QoS;
+use darter_codec::record::PublicationId;
+use darter_codec::{PacketId, QoS};
 
 /// Publications in the order they were published. Small ones cost no allocation of their own; large payloads are shared.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,9 @@ pub(crate) struct Note {
 const HEADER: usize = 1 + 8 + 8 + 8 + 2 + 4 + 4;
 const RETAIN: u8 = 0b100;
 const SHARED: u8 = 0b1000;
+/// Behind the fixed part follow the session and the packet identifier of its publication.
+const NAMED: u8 = 0b1_0000;
+const AGAIN: u8 = 0b10_0000;
 const NEVER: u64 = u64::MAX;
 
 impl Frames {
@@ -43,7 +47,9 @@ impl Frames {
         let body = routed.shared_body();
         let flags = routed.qos as u8
             | if routed.retain { RETAIN } else { 0 }
-            | if body.is_some() { SHARED } else { 0 };
+            | if body.is_some() { SHARED } else { 0 }
+            | if routed.publication.is_some() { NAMED } else { 0 }
+            | if routed.again { AGAIN } else { 0 };
         let out = &mut self.bytes;
         out.reserve(
             HEADER + routed.topic.len() + routed.properties.len() + routed.payload.len().min(SHARED_FROM),
@@ -55,6 +61,10 @@ impl Frames {
         out.extend_from_slice(&u16::try_from(routed.topic.len()).unwrap_or(u16::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(routed.properties.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(routed.payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        if let Some(PublicationId { session, packet_id }) = routed.publication {
+            out.extend_from_slice(&session.to_le_bytes());
+            out.extend_from_slice(&packet_id.get().to_le_bytes());
+        }
         out.extend_from_slice(routed.topic.as_bytes());
         out.extend_from_slice(routed.properties);
         match body {
@@ -98,6 +108,12 @@ impl<'a> Iterator for Iter<'a> {
         let topic = usize::from(u16::from_le_bytes(self.array()?));
         let properties = usize::try_from(u32::from_le_bytes(self.array()?)).ok()?;
         let payload = usize::try_from(u32::from_le_bytes(self.array()?)).ok()?;
+        let mut publication = None;
+        if flags & NAMED != 0 {
+            let session = u64::from_le_bytes(self.array()?);
+            let packet_id = PacketId::new(u16::from_le_bytes(self.array()?))?;
+            publication = Some(PublicationId { session, packet_id });
+        }
         let topic = core::str::from_utf8(self.take(topic)?).ok()?;
         let properties = self.take(properties)?;
         let body = if flags & SHARED == 0 { None } else { Some(self.bodies.next()?) };
@@ -114,6 +130,10 @@ impl<'a> Iterator for Iter<'a> {
             expires_at: (expires_at != NEVER).then_some(expires_at),
             publisher: NONE,
             wait: None,
+            publication,
+            again: flags & AGAIN != 0,
+            unretained: false,
+            durability: None,
             body: body.cloned(),
             message: None,
         };
@@ -125,6 +145,8 @@ impl<'a> Iterator for Iter<'a> {
 mod tests {
     use super::*;
     use alloc::vec;
+
+    const PUBLICATION: PublicationId = PublicationId { session: 1 << 57, packet_id: PacketId::MIN };
 
     #[test]
     fn publications_arrive_as_they_were_sent_and_in_order() {
@@ -142,6 +164,10 @@ mod tests {
                 expires_at,
                 publisher: 3,
                 wait: None,
+                publication: (number == 2).then_some(PUBLICATION),
+                again: number == 2,
+                unretained: false,
+                durability: None,
                 body: None,
                 message: None,
             };
@@ -156,6 +182,7 @@ mod tests {
                 (QoS::ExactlyOnce, retain, expires_at)
             );
             assert_eq!(note, Note { number: count, stamp: 9 });
+            assert_eq!((routed.publication, routed.again), ((count == 2).then_some(PUBLICATION), count == 2));
         }
         assert_eq!(count, 3);
     }

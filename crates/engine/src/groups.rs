@@ -1,7 +1,7 @@
 //! Shared subscriptions (section 4.8.2): one shard owns a group and gives each message to one member.
 
 use crate::event::DropReason;
-use crate::held::Wait;
+use crate::held::{Release, Wait};
 use crate::link::NONE;
 use crate::outbox::{Delivery, Routed};
 use crate::peer::{DirectTo, PeerItem};
@@ -184,6 +184,16 @@ impl Shard {
         self.groups.set_presence(key, member, online);
     }
 
+    /// Whether a message of QoS 1 or 2 for this group may have to be stored. What members on other shards keep is not known here.
+    pub(crate) fn may_keep_for_group(&self, id: u32) -> bool {
+        let Some(group) = self.groups.groups.get(id as usize) else { return false };
+        group.members.iter().any(|member| {
+            let session = self.out.sessions.get(member.session as usize);
+            member.options.qos != QoS::AtMostOnce
+                && (member.shard != self.place.index || session.is_some_and(|session| session.is_durable()))
+        })
+    }
+
     /// Gives a message to one member of each group.
     pub(crate) fn deliver_to_groups(
         &mut self,
@@ -201,6 +211,9 @@ impl Shard {
 
     fn deliver_to_group(&mut self, now: u64, routed: &mut Routed<'_>, id: u32, wait: &mut Wait) -> bool {
         let Some(group) = self.groups.groups.get_mut(id as usize) else { return false };
+        if routed.again && self.out.spread.is_taken(routed.publication, &group.key) {
+            return true;
+        }
         let here = self.place.index;
         let sessions = &self.out.sessions;
         let links = &self.out.links;
@@ -239,8 +252,13 @@ impl Shard {
         if member.shard == here {
             self.deliver_to_member(now, routed, &member, &key, qos, retain);
         } else {
-            let to = DirectTo { member, key, qos, retain };
-            self.peers.send_direct(to, routed.stored(), wait);
+            let (publication, again) = (routed.publication, routed.again);
+            let to = DirectTo { member, key, qos, retain, publication, again };
+            let message = routed.stored();
+            match routed.wait {
+                Some(kept) => self.out.hold(kept, Release::Direct { to, message }),
+                None => self.peers.send_direct(to, message, wait),
+            }
         }
         true
     }
@@ -276,6 +294,8 @@ impl Shard {
         rows: &[(u64, QueueRow)],
     ) -> bool {
         let Some(client) = self.groups.departed.remove(&session) else { return false };
+        let mut wait = Wait::order();
+        let mut elsewhere = false;
         for (_, row) in rows {
             let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else {
                 if row.state == RowState::Waiting {
@@ -289,30 +309,44 @@ impl Shard {
             }
             let owner = self.place.choose(key);
             if owner == self.place.index {
-                self.give_to_group(now, key, row);
+                wait.join(self.give_to_group(now, key, row));
             } else {
-                self.peers.send(owner, PeerItem::Reroute { key: key.clone(), message: row.message.clone() });
+                elsewhere = true;
+                let publication =
+                    self.out.spread.open(row.origin.as_ref().and_then(|origin| origin.publication));
+                let item = PeerItem::Reroute { key: key.clone(), message: row.message.clone(), publication };
+                self.peers.send(owner, item);
             }
         }
-        self.out.persist.push(Change::SessionEnded { session, client });
+        if elsewhere {
+            self.peers.barrier(&mut wait);
+        }
+        if wait.is_remote() {
+            // The store forgets them here when other shards have them: a crash may double them, and loses none.
+            self.out.hold(wait, Release::Ended { session, client });
+        } else {
+            self.out.persist.push(Change::SessionEnded { session, client });
+        }
         true
     }
 
-    fn give_to_group(&mut self, now: u64, key: &str, row: &QueueRow) {
-        self.reroute(now, key, &mut Routed::from_message(&row.message));
+    fn give_to_group(&mut self, now: u64, key: &str, row: &QueueRow) -> Wait {
+        let publication = self.out.spread.open(row.origin.as_ref().and_then(|origin| origin.publication));
+        self.reroute(now, key, &mut Routed { publication, ..Routed::from_message(&row.message) })
     }
 
-    /// Gives a message that a member could not finish to another one.
-    pub(crate) fn reroute(&mut self, now: u64, key: &str, routed: &mut Routed<'_>) {
-        let mut nobody_waits = Wait::order();
+    /// Gives a message that a member could not finish to another one. What it gives back is when that one's shard has it stored.
+    pub(crate) fn reroute(&mut self, now: u64, key: &str, routed: &mut Routed<'_>) -> Wait {
+        let mut wait = Wait::order();
         self.out.templates.clear();
         match self.groups.by_key.get(key).copied() {
             Some(id) => {
-                self.deliver_to_group(now, routed, id, &mut nobody_waits);
+                self.deliver_to_group(now, routed, id, &mut wait);
             }
             None => {
                 self.out.drops.count(&key.into(), routed.topic, DropReason::NoMember, &mut self.out.counters);
             }
         }
+        wait
     }
 }

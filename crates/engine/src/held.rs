@@ -1,9 +1,12 @@
 //! What leaves only after a commit: acknowledgements, and deliveries that depend on one.
 
 use crate::effect::LinkId;
+use crate::peer::DirectTo;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::Message;
+use darter_codec::record::{PublicationId, SessionNumber};
 
 /// Everything up to a number, in each shard of a bit mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +64,11 @@ impl Wait {
         self.grouped.add(number, 1 << shard);
     }
 
+    /// True when it waits for other shards.
+    pub(crate) fn is_remote(&self) -> bool {
+        (self.routed.shards | self.direct.shards | self.grouped.shards) != 0
+    }
+
     /// Also for everything that `other` waits for.
     pub(crate) fn join(&mut self, other: Self) {
         self.batch = self.batch.max(other.batch);
@@ -88,7 +96,21 @@ pub(crate) enum Release {
     /// A connection's CONNACK goes into its output, and the connection is open.
     Open { link: LinkId, connack: Vec<u8> },
     /// A publication goes to other shards; `any` and `persistent` are masks of those with subscribers.
-    Forward { message: Message, any: u64, persistent: u64, stamp: Option<u64> },
+    Forward {
+        message: Message,
+        publication: Option<PublicationId>,
+        any: u64,
+        persistent: u64,
+        stamp: Option<u64>,
+    },
+    /// A publication goes to one session of another shard, chosen by a shared subscription.
+    Direct { to: DirectTo, message: Message },
+    /// The publisher of a QoS 2 message has released it for good.
+    Closed { publication: PublicationId },
+    /// What an ended session had for others is theirs: the store forgets the session.
+    Ended { session: SessionNumber, client: Arc<str> },
+    /// The store forgets a will that was published.
+    WillCleared { client: Arc<str>, number: SessionNumber },
 }
 
 /// A frame that waits.

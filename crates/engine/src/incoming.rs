@@ -10,7 +10,7 @@ use crate::shard::{Fault, Shard};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
-use darter_codec::record::{Change, RowState};
+use darter_codec::record::{Change, PublicationId, RowState};
 use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode, topic};
 use darter_session::Phase;
 
@@ -143,6 +143,10 @@ impl Shard {
             expires_at: view.message_expiry.map(|seconds| now + u64::from(seconds) * 1000),
             publisher: session_slot,
             wait: None,
+            publication: None,
+            again: false,
+            unretained: false,
+            durability: None,
             body,
             message: None,
         };
@@ -152,12 +156,17 @@ impl Shard {
         }
         let Some(packet_id) = view.packet_id else {
             if !refused {
+                self.leave_unretained(None, &mut routed);
                 self.route(now, &mut routed);
             }
             return Ok(());
         };
         if view.qos == QoS::AtLeastOnce {
             self.check_receive_maximum(slot)?;
+            if !refused && self.has_no_room_for(&mut routed) {
+                self.refuse_for_room(slot, PUBACK, packet_id, &routed);
+                return Ok(());
+            }
             let (reason, wait) = if refused {
                 (ReasonCode::NotAuthorized, None)
             } else {
@@ -184,10 +193,18 @@ impl Shard {
             return Ok(());
         }
         let session = &mut self.out.sessions[routed.publisher as usize];
+        let publication = PublicationId { session: session.number, packet_id };
         if session.incoming.contains(packet_id) {
+            if let Some(unsure @ true) = session.spread.get_mut(&packet_id) {
+                *unsure = false;
+                (routed.publication, routed.again) = (Some(publication), true);
+                let receipt = self.route(now, routed);
+                self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait);
+                return Ok(());
+            }
             // The first PUBREC may not have left: what it promises must be stored before this one says it.
-            let durable = session.is_durable();
-            let wait = durable.then(|| {
+            let waits = session.is_durable() && self.out.limits.are_ever_durable();
+            let wait = waits.then(|| {
                 let mut wait = self.out.this_batch();
                 self.peers.barrier(&mut wait);
                 wait
@@ -196,16 +213,34 @@ impl Shard {
             return Ok(());
         }
         self.check_receive_maximum(slot)?;
+        if self.has_no_room_for(routed) {
+            self.refuse_for_room(slot, PUBREC, packet_id, routed);
+            return Ok(());
+        }
         let session = &mut self.out.sessions[routed.publisher as usize];
         session.incoming.insert(packet_id);
         let durable = session.is_durable();
         if durable {
-            let number = session.number;
-            self.out.persist.push(Change::Incoming { session: number, packet_id });
-            routed.wait = Some(self.out.this_batch());
+            routed.publication = Some(publication);
+            routed.wait = self.out.session_kept();
         }
         let receipt = self.route(now, routed);
-        self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait.or(routed.wait));
+        if durable {
+            let spread = routed.publication.is_some();
+            if spread && let Some(session) = self.out.sessions.get_mut(routed.publisher as usize) {
+                session.spread.insert(packet_id, false);
+            }
+            let PublicationId { session, packet_id } = publication;
+            self.out.persist.push(Change::Incoming { session, packet_id, spread });
+        }
+        let wait = match (receipt.wait, routed.wait) {
+            (Some(mut wait), Some(kept)) => {
+                wait.join(kept);
+                Some(wait)
+            }
+            (wait, kept) => wait.or(kept),
+        };
+        self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), wait);
         Ok(())
     }
 
@@ -225,7 +260,14 @@ impl Shard {
     }
 
     /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP once its wait is over.
-    fn acknowledge(&mut self, slot: u32, first: u8, id: PacketId, reason: ReasonCode, wait: Option<Wait>) {
+    pub(crate) fn acknowledge(
+        &mut self,
+        slot: u32,
+        first: u8,
+        id: PacketId,
+        reason: ReasonCode,
+        wait: Option<Wait>,
+    ) {
         let link = &mut self.out.links[slot as usize];
         let [high, low] = id.get().to_be_bytes();
         if first == PUBACK && (wait.is_some() || link.held > 0) {
@@ -261,8 +303,10 @@ impl Shard {
             Ok(&UNSTORED) => (ReasonCode::Success, None),
             Ok(&sequence) => {
                 let state = RowState::Released(ack.packet_id);
+                let durable = session.is_durable();
                 self.out.persist.push(Change::Moved { session: session.number, sequence, state });
-                (ReasonCode::Success, Some(self.out.this_batch()))
+                let wait = if durable { self.out.session_kept() } else { None };
+                (ReasonCode::Success, wait)
             }
             Err(_) => (ReasonCode::PacketIdentifierNotFound, None),
         };
@@ -277,13 +321,14 @@ impl Shard {
         link.carried = link.carried.min(session.incoming.len());
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         let durable = session.is_durable().then_some(session.number);
-        let wait = durable.map(|session| {
+        let wait = durable.and_then(|session| {
             if known {
                 self.out.persist.push(Change::IncomingReleased { session, packet_id: ack.packet_id });
             }
-            self.out.this_batch()
+            self.out.session_kept()
         });
         self.acknowledge(slot, PUBCOMP, ack.packet_id, reason, wait);
+        self.close_when_stored(session_slot, ack.packet_id);
     }
 
     fn handle_pubcomp(&mut self, now: u64, slot: u32, ack: AckView) {
@@ -295,9 +340,18 @@ impl Shard {
     }
 
     fn finish_row(&mut self, session_slot: u32, sequence: u64) {
-        if sequence != UNSTORED {
-            let session = self.out.sessions[session_slot as usize].number;
-            self.out.persist.push(Change::Removed { session, sequence });
+        if sequence == UNSTORED {
+            return;
+        }
+        let session = &mut self.out.sessions[session_slot as usize];
+        match session.copies.get_mut(&sequence) {
+            Some(is_finished) => {
+                *is_finished = true;
+                // The packet identifier may be used again, and must not be found here as well after a crash.
+                let state = RowState::Finished;
+                self.out.persist.push(Change::Moved { session: session.number, sequence, state });
+            }
+            None => self.out.persist.push(Change::Removed { session: session.number, sequence }),
         }
     }
 
@@ -325,8 +379,10 @@ impl Shard {
                 return Err(violation("a session expiry interval in DISCONNECT after none in CONNECT"));
             }
             session.expiry = expiry.min(self.out.limits.session_expiry);
-            let (number, client, user) = (session.number, session.client.clone(), session.user.clone());
-            self.out.persist.push(Change::Session { session: number, client, user, expiry: session.expiry });
+            if session.kept {
+                let change = session.told();
+                self.out.persist.push(change);
+            }
         }
         self.close(now, slot, Ending::Client(packet.reason));
         Ok(())

@@ -7,17 +7,20 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interests {
     filters: String,
-    changes: Vec<Change>,
+    /// Where each filter ends in `filters`, and what is wanted of it.
+    changes: Vec<(usize, Interest)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
-    /// Where the filter ends in `filters`.
-    end: usize,
+/// What a shard wants of a filter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
     /// Somebody subscribes.
-    any: bool,
+    pub(crate) any: bool,
     /// Somebody subscribes with QoS 1 or 2, so that acknowledgements wait for the shard.
-    persistent: bool,
+    pub(crate) persistent: bool,
+    /// One of them has a session that outlives its connection. It may have lost that since: then more is refused than must be
+    /// while the store is full.
+    pub(crate) kept: bool,
 }
 
 impl Interests {
@@ -25,18 +28,18 @@ impl Interests {
         self.changes.is_empty()
     }
 
-    pub(crate) fn push(&mut self, filter: &str, (any, persistent): (bool, bool)) {
+    pub(crate) fn push(&mut self, filter: &str, interest: Interest) {
         self.filters.push_str(filter);
-        self.changes.push(Change { end: self.filters.len(), any, persistent });
+        self.changes.push((self.filters.len(), interest));
     }
 
-    /// Filter, any, and any with QoS 1 or 2.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, bool, bool)> {
+    /// Each filter and what is wanted of it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Interest)> {
         let mut start = 0;
-        self.changes.iter().map(move |change| {
-            let filter = &self.filters[start..change.end];
-            start = change.end;
-            (filter, change.any, change.persistent)
+        self.changes.iter().map(move |(end, interest)| {
+            let filter = &self.filters[start..*end];
+            start = *end;
+            (filter, *interest)
         })
     }
 }

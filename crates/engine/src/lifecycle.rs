@@ -2,14 +2,16 @@
 
 use crate::effect::Effect;
 use crate::event::{DropReason, Ending, Event};
-use crate::held::Wait;
+use crate::held::{Release, Wait};
 use crate::link::{LinkState, NONE};
 use crate::outbox::{Outbox, Routed};
+use crate::routing::Receipt;
 use crate::session::Will;
 use crate::shard::Shard;
 use crate::timers::Timer;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use darter_codec::record::Change;
+use darter_codec::record::{Change, Durability, Left, SessionNumber};
 use darter_codec::{Message, ReasonCode};
 
 /// Milliseconds between two looks for expired retained messages, and how many are looked at.
@@ -29,29 +31,31 @@ impl Shard {
         }
         session.queue.ahead = None;
         session.queue.loading = false;
+        if core::mem::take(&mut session.queue.trimming) {
+            self.out.queued.over.push(slot);
+        }
         let (number, expiry) = (session.number, session.expiry);
         if !with_will && session.will.take().is_some() {
             // DISCONNECT with reason 0 discards the will [MQTT-3.14.4-3].
             self.out.persist.push(Change::WillCleared { session: number });
         }
         let delay = session.will.as_ref().map(|will| will.delay.min(expiry));
-        match delay {
-            Some(0) => self.publish_will(now, slot),
+        let will_at = match delay {
+            // A will that is on its way to other shards is published again if the server crashes before it is there.
+            Some(0) => self.publish_will(now, slot).then_some(now),
             Some(delay) => {
                 session.will_at = now + u64::from(delay) * 1000;
                 self.timers.start(session.will_at, Timer::Will, slot, number);
+                Some(session.will_at)
             }
-            None => {}
-        }
+            None => None,
+        };
         self.group_presence(slot, false);
         if expiry == 0 {
             self.end_session(now, slot, false);
-        } else if expiry != u32::MAX {
-            let ends_at = now + u64::from(expiry) * 1000;
-            if let Some(session) = self.out.sessions.get_mut(slot as usize) {
-                session.ends_at = ends_at;
-            }
-            self.timers.start(ends_at, Timer::Expiry, slot, number);
+        } else {
+            let ends_at = self.start_expiry(now, slot, expiry);
+            self.out.persist.push(Change::Left { session: number, left: Left { ends_at, will_at } });
         }
     }
 
@@ -77,6 +81,7 @@ impl Shard {
             self.out.counters.expired_sessions += 1;
         }
         let client = session.client.clone();
+        self.out.queued.leave(session.queue.waiting, session.queue.waiting_bytes);
         if session.queue.waiting > 0 && !session.has_shared_rows {
             let waiting = session.queue.waiting as u64;
             let Outbox { drops, counters, .. } = &mut self.out;
@@ -84,39 +89,65 @@ impl Shard {
         }
         self.out.effects.push_back(Effect::Event(Event::SessionEnded { client: client.clone(), expired }));
         if session.has_shared_rows {
-            self.depart(session.number, client);
+            if session.kept {
+                // It is over if the server crashes before its messages have found other members.
+                let left = Left { ends_at: Some(now), will_at: None };
+                self.out.persist.push(Change::Left { session: session.number, left });
+            }
+            self.depart(session.number, client.clone());
         } else if session.kept || session.queue.next > 0 {
-            self.out.persist.push(Change::SessionEnded { session: session.number, client });
+            self.out.persist.push(Change::SessionEnded { session: session.number, client: client.clone() });
         }
+        self.close_all_when_stored(session.number, session.spread.into_keys());
+        self.outlive_session(&client, session.number);
     }
 
-    /// Publishes the session's will, if it still has one [MQTT-3.1.2-8].
-    pub(crate) fn publish_will(&mut self, now: u64, slot: u32) {
-        let Some(session) = self.out.sessions.get_mut(slot as usize) else { return };
-        let Some(will) = session.will.take() else { return };
-        self.out.persist.push(Change::WillCleared { session: session.number });
+    /// Publishes the session's will, if it still has one [MQTT-3.1.2-8]. True when the store still has to keep it.
+    pub(crate) fn publish_will(&mut self, now: u64, slot: u32) -> bool {
+        let Some(session) = self.out.sessions.get_mut(slot as usize) else { return false };
+        let Some(will) = session.will.take() else { return false };
+        let (client, number) = (session.client.clone(), session.number);
         let Will { message, expiry, .. } = *will;
-        let message = match expiry {
-            None => message,
-            Some(seconds) => {
-                let at = now + u64::from(seconds) * 1000;
-                let (topic, payload) = (message.topic(), message.payload());
-                Message::new(
-                    message.qos(),
-                    message.retain(),
-                    topic,
-                    [message.properties()],
-                    payload,
-                    Some(at),
-                )
-            }
+        let receipt = self.route_will(now, &client, &expiring(message, expiry, now));
+        self.forget_will(&client, number, receipt.wait)
+    }
+
+    /// Routes a client's will.
+    pub(crate) fn route_will(&mut self, now: u64, client: &Arc<str>, will: &Message) -> Receipt {
+        let mut routed = Routed::from_message(will);
+        self.leave_unretained(Some(client), &mut routed);
+        self.route(now, &mut routed)
+    }
+
+    /// A will was published: the store forgets it in the batch that keeps what came of it, or once other shards have
+    /// kept their part; then this is true.
+    pub(crate) fn forget_will(
+        &mut self,
+        client: &Arc<str>,
+        number: SessionNumber,
+        wait: Option<Wait>,
+    ) -> bool {
+        let Some(wait) = wait.filter(Wait::is_remote) else {
+            self.out.persist.push(Change::WillCleared { session: number });
+            return false;
         };
-        self.publish_message(now, &message);
+        self.out.hold(wait, Release::WillCleared { client: client.clone(), number });
+        true
+    }
+
+    /// The will that was published is kept wherever it must be. A new connection may have told the next one by now.
+    pub(crate) fn clear_published_will(&mut self, client: &str, number: SessionNumber) {
+        let session = self.by_client.get(client).and_then(|slot| self.out.sessions.get(*slot as usize));
+        if session.is_none_or(|session| session.number != number || session.will.is_none()) {
+            self.out.persist.push(Change::WillCleared { session: number });
+        }
     }
 
     /// Publishes a message of the server itself.
     pub fn publish_message(&mut self, now: u64, message: &Message) {
-        self.route(now, &mut Routed::from_message(message));
+        let mut routed = Routed::from_message(message);
+        self.leave_unretained(None, &mut routed);
+        self.route(now, &mut routed);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called next.
@@ -124,7 +155,10 @@ impl Shard {
     pub fn next_timeout(&self) -> Option<u64> {
         let sweep = (!self.retained.is_empty()).then_some(self.next_sweep);
         let unfinished = (!self.unfinished.is_empty()).then_some(0);
-        [self.wheel.next(), self.timers.next(), sweep, unfinished].into_iter().flatten().min()
+        [self.wheel.next(), self.timers.next(), self.returning.next(), sweep, unfinished]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Looks for expired retained messages, a few at a time [MQTT-3.3.2-5].
@@ -136,8 +170,13 @@ impl Shard {
         let mut expired = Vec::new();
         self.retained.remove_expired(now, SWEEP_LOOKS, &mut expired);
         // Every shard has a copy; one of them tells the store.
-        for (message, stamp) in expired.into_iter().filter(|_| self.place.index == 0) {
-            self.out.persist.push(Change::RetainedCleared { topic: message.topic().into(), stamp });
+        for (message, stamp) in expired {
+            let topic = message.topic();
+            let stored =
+                self.outdated.remove(topic) || self.out.limits.durability_of(topic) != Durability::Memory;
+            if stored && self.place.index == 0 {
+                self.out.persist.push(Change::RetainedCleared { topic: topic.into(), stamp });
+            }
         }
         if now >= self.next_forgetting {
             self.next_forgetting = now + FORGETTING_INTERVAL;
@@ -183,10 +222,21 @@ impl Shard {
                 continue;
             }
             match due.kind {
-                Timer::Will if session.will_at == due.at => self.publish_will(now, due.session),
+                Timer::Will if session.will_at == due.at => {
+                    self.publish_will(now, due.session);
+                }
                 Timer::Expiry if session.ends_at == due.at => self.end_session(now, due.session, true),
                 Timer::Will | Timer::Expiry => {}
             }
         }
+        self.give_up_waiting(now);
     }
+}
+
+/// A will message as it is published now: its expiry interval begins to count (section 3.1.3.2.4).
+pub(crate) fn expiring(message: Message, expiry: Option<u32>, now: u64) -> Message {
+    let Some(seconds) = expiry else { return message };
+    let at = now + u64::from(seconds) * 1000;
+    let (topic, payload) = (message.topic(), message.payload());
+    Message::new(message.qos(), message.retain(), topic, [message.properties()], payload, Some(at))
 }

@@ -1,5 +1,10 @@
 //! What one server allows its clients.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+use darter_codec::record::Durability;
+use darter_codec::topic;
+
 /// Limits of the server, the same for every connection of a shard.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -23,6 +28,12 @@ pub struct Limits {
     pub queue_messages: usize,
     /// Most bytes waiting in one session's queue.
     pub queue_bytes: usize,
+    /// Most messages waiting in the queues of all sessions. Each shard of the server has an equal share.
+    pub queues_messages: usize,
+    /// Most bytes waiting in the queues of all sessions. Each shard of the server has an equal share.
+    pub queues_bytes: usize,
+    /// What happens when a message would take a queue beyond one of these limits.
+    pub queue_policy: QueuePolicy,
     /// Most bytes waiting in one connection's output before QoS 0 is dropped and QoS 1 and 2 goes to the queue.
     pub output_bytes: usize,
     /// Most bytes waiting in the outputs of all slow readers of one shard; beyond it each may have a sixteenth of its own.
@@ -31,6 +42,45 @@ pub struct Limits {
     pub topic_levels: usize,
     /// Most subscriptions of one session.
     pub subscriptions: usize,
+    /// How safe a message is when its publisher gets the acknowledgement, and what sessions themselves are acknowledged with.
+    pub durability: Durability,
+    /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
+    pub durability_for: Vec<(String, Durability)>,
+    /// Most publications that go into the history in one second, of the whole server; 0 turns it off. Each shard of the server
+    /// has an equal share.
+    pub history_points: u32,
+    /// Largest payload of a publication that goes into the history, in bytes.
+    pub history_payload: usize,
+}
+
+/// What happens when a message would take a queue beyond its limits. Each message dropped is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueuePolicy {
+    /// The oldest messages of the session that were never sent make room. They are read from the store first: until it
+    /// has answered, a queue may be over its limits by 1,024 messages and 1 MiB, and beyond that the new message is dropped.
+    DropOldest,
+    /// The new message is dropped.
+    #[default]
+    DropNewest,
+    /// The new message is dropped, and its receiver disconnected with reason 0x97 (Quota exceeded) if it is there.
+    Disconnect,
+}
+
+impl Limits {
+    /// How safe a message on this topic is when its publisher gets the acknowledgement.
+    #[must_use]
+    pub fn durability_of(&self, topic: &str) -> Durability {
+        let mut filters = self.durability_for.iter();
+        filters
+            .find(|(filter, _)| topic::matches(filter, topic))
+            .map_or(self.durability, |(_, durability)| *durability)
+    }
+
+    /// True when any acknowledgement of a message waits for the disk.
+    pub(crate) fn are_ever_durable(&self) -> bool {
+        let mut all = self.durability_for.iter().map(|(_, durability)| *durability);
+        self.durability == Durability::Always || all.any(|one| one == Durability::Always)
+    }
 }
 
 impl Default for Limits {
@@ -46,10 +96,17 @@ impl Default for Limits {
             session_expiry: u32::MAX,
             queue_messages: 1_000_000,
             queue_bytes: 256 * 1024 * 1024,
+            queues_messages: 10_000_000,
+            queues_bytes: 2 * 1024 * 1024 * 1024,
+            queue_policy: QueuePolicy::DropNewest,
             output_bytes: 1024 * 1024,
             outputs_bytes: 256 * 1024 * 1024,
             topic_levels: 128,
             subscriptions: 200_000,
+            durability: Durability::Always,
+            durability_for: Vec::new(),
+            history_points: 2_000,
+            history_payload: 4_096,
         }
     }
 }

@@ -2,19 +2,20 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
+use crate::enqueue::Queued;
 use crate::event::DropReason;
 use crate::held::{HELD_MOST, Held, HeldBytes, Release, Wait};
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE, Waiting};
 use crate::output::{SHARED_FROM, Spares};
 use crate::session::{Session, UNSTORED};
+use crate::spread::Spread;
 use crate::template::Templates;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use darter_codec::record::{Change, Origin, QueueRow, RowState};
+use darter_codec::record::{Change, Durability, PublicationId, QueueRow, RowState};
 use darter_codec::{Message, PacketId, PublishHead, QoS};
 use darter_session::{Phase, alias::OutgoingAlias};
 use slab::Slab;
@@ -33,6 +34,8 @@ pub(crate) struct Outbox {
     /// Bytes that wait for all clients that do not keep up.
     pub(crate) waiting_bytes: usize,
     pub(crate) persist: Vec<Change>,
+    /// How many changes to messages there ever were that acknowledgements wait for.
+    pub(crate) promised: u64,
     /// Number of the batch that the changes in `persist` will be.
     pub(crate) batch: u64,
     /// Something waits for that batch, even if nothing is in it.
@@ -45,6 +48,8 @@ pub(crate) struct Outbox {
     pub(crate) counters: Counters,
     pub(crate) drops: Drops,
     pub(crate) templates: Templates,
+    pub(crate) queued: Queued,
+    pub(crate) spread: Spread,
 }
 
 /// An application message on its way to its receivers.
@@ -61,6 +66,14 @@ pub(crate) struct Routed<'a> {
     pub(crate) publisher: u32,
     /// What every copy of it waits for.
     pub(crate) wait: Option<Wait>,
+    /// The QoS 2 publication that it is, where copies of it may go to several shards.
+    pub(crate) publication: Option<PublicationId>,
+    /// Its publisher sends it again after a crash: whoever has a copy gets no other, and it is retained already.
+    pub(crate) again: bool,
+    /// It is not retained although its flag says so: the store has no room.
+    pub(crate) unretained: bool,
+    /// How safe it is to be kept, once that was asked.
+    pub(crate) durability: Option<Durability>,
     /// The payload as shared bytes, made when the first receiver needs it.
     pub(crate) body: Option<Bytes>,
     /// The message as it is stored, made when the first queue needs it.
@@ -79,6 +92,10 @@ impl<'a> Routed<'a> {
             expires_at: message.expires_at(),
             publisher: NONE,
             wait: None,
+            publication: None,
+            again: false,
+            unretained: false,
+            durability: None,
             body: (message.payload().len() >= SHARED_FROM).then(|| message.payload_bytes()),
             message: Some(message.clone()),
         }
@@ -97,6 +114,10 @@ impl<'a> Routed<'a> {
                 )
             })
             .clone()
+    }
+
+    pub(crate) fn durability(&mut self, limits: &Limits) -> Durability {
+        *self.durability.get_or_insert_with(|| limits.durability_of(self.topic))
     }
 
     pub(crate) fn shared_body(&mut self) -> Option<Bytes> {
@@ -139,12 +160,15 @@ struct Variant<'a> {
 impl Outbox {
     /// Hands one copy to its receiver: into the output, or into the queue when it must wait.
     pub(crate) fn deliver(&mut self, now: u64, routed: &mut Routed<'_>, to: Delivery<'_>) {
+        if routed.again && self.has_copy(routed, to) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
         if !session.attached {
             if to.qos == QoS::AtMostOnce {
                 self.drops.count(&session.client, routed.topic, DropReason::Offline, &mut self.counters);
             } else {
-                self.enqueue(routed, to);
+                self.enqueue(now, routed, to);
             }
             return;
         }
@@ -163,7 +187,7 @@ impl Outbox {
         }
         let room = link.sent < link.sent_most && link.output.len() < budget;
         if !room || !session.queue.is_live() || session.window.is_full() {
-            self.enqueue(routed, to);
+            self.enqueue(now, routed, to);
             return;
         }
         if !fits(link, routed, &copy, now) {
@@ -176,15 +200,17 @@ impl Outbox {
         let phase = if to.qos == QoS::AtLeastOnce { Phase::Puback } else { Phase::Pubrec };
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         link.sent += 1;
+        let mut awaited = false;
         if stored {
             session.has_shared_rows |= to.group.is_some();
             session.queue.next += 1;
             session.queue.unread = session.queue.next;
+            session.queue.oldest = session.queue.next;
             let number = session.number;
-            let row = row(routed, to, RowState::Sent(packet_id));
-            self.persist.push(Change::Queued { session: number, sequence, row, durable });
+            let state = RowState::Sent(packet_id);
+            awaited = self.persist_row(routed, to, number, durable, sequence, state);
         }
-        let wait = routed.wait.or_else(|| (durable && to.qos == QoS::ExactlyOnce).then(|| self.this_batch()));
+        let wait = routed.wait.or_else(|| (awaited && to.qos == QoS::ExactlyOnce).then(|| self.this_batch()));
         self.send(now, routed, to.session, &Variant { packet_id: Some(packet_id), ..copy }, wait);
     }
 
@@ -249,27 +275,6 @@ impl Outbox {
             identifiers,
         };
         fits(link, &Routed::from_message(&row.message), &copy, now)
-    }
-
-    fn enqueue(&mut self, routed: &mut Routed<'_>, to: Delivery<'_>) {
-        let Some(session) = self.sessions.get_mut(to.session as usize) else { return };
-        let bytes = routed.topic.len() + routed.payload.len() + routed.properties.len();
-        let queue = &mut session.queue;
-        if queue.waiting >= self.limits.queue_messages
-            || queue.waiting_bytes + bytes > self.limits.queue_bytes
-        {
-            self.drops.count(&session.client, routed.topic, DropReason::QueueFull, &mut self.counters);
-            return;
-        }
-        session.has_shared_rows |= to.group.is_some();
-        let queue = &mut session.queue;
-        queue.waiting += 1;
-        queue.waiting_bytes += bytes;
-        let sequence = queue.next;
-        queue.next += 1;
-        let (number, durable) = (session.number, session.is_durable());
-        let row = row(routed, to, RowState::Waiting);
-        self.persist.push(Change::Queued { session: number, sequence, row, durable });
     }
 
     fn send_qos_0(&mut self, now: u64, routed: &mut Routed<'_>, slot: u32, copy: Variant<'_>) {
@@ -465,12 +470,6 @@ const PRESSING: usize = 128 * 1024;
 
 /// First byte of a PUBACK.
 pub(crate) const PUBACK: u8 = 0x40;
-
-fn row(routed: &mut Routed<'_>, to: Delivery<'_>, state: RowState) -> QueueRow {
-    let origin = (!to.identifiers.is_empty() || to.group.is_some())
-        .then(|| Box::new(Origin { identifiers: to.identifiers.to_vec(), group: to.group.cloned() }));
-    QueueRow { message: routed.stored(), qos: to.qos, retain: to.retain, origin, state }
-}
 
 fn head_of<'a>(routed: &Routed<'a>, copy: &Variant<'a>, alias: OutgoingAlias, now: u64) -> PublishHead<'a> {
     let (topic, topic_alias) = match alias {

@@ -1,111 +1,22 @@
 //! What shards of one server tell each other.
 
+mod item;
+
+pub use item::{DirectTo, Numbers, PeerItem};
+
 use crate::effect::Effect;
 use crate::forward::{Frames, Note};
-use crate::groups::Member;
 use crate::held::{Lane, Wait};
-use crate::interest::Interests;
+use crate::interest::{Interest, Interests};
 use crate::link::NONE;
 use crate::outbox::Routed;
-use crate::shard::{Place, Shard};
+use crate::place::Place;
+use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use darter_codec::record::SessionNumber;
+use darter_codec::record::PublicationId;
 use darter_codec::{Message, QoS};
-
-/// An item on its way from one shard to another. Items between two shards keep their order.
-#[derive(Debug, Clone)]
-pub enum PeerItem {
-    /// Publications to route to everybody who subscribes on the receiving shard.
-    Routed {
-        /// The publications, in order.
-        batch: Frames,
-    },
-    /// A publication for one session, chosen by the owner of a shared subscription.
-    Direct {
-        /// The receiver.
-        to: DirectTo,
-        /// The message.
-        message: Message,
-        /// To be answered with [`PeerItem::Stored`].
-        number: u64,
-    },
-    /// Whether the sending shard has subscribers to filters: any, and any with QoS 1 or 2.
-    Interest {
-        /// The changes, shared by all shards that get them.
-        changes: Arc<Interests>,
-        /// To be answered with [`PeerItem::Stored`].
-        number: u64,
-    },
-    /// A session joins a shared subscription that the receiving shard owns.
-    Join {
-        /// `$share/group/filter`.
-        key: Arc<str>,
-        /// The session.
-        member: Member,
-        /// To be answered with [`PeerItem::Stored`].
-        number: u64,
-    },
-    /// A session leaves a shared subscription that the receiving shard owns.
-    Leave {
-        /// `$share/group/filter`.
-        key: Arc<str>,
-        /// The session.
-        member: SessionNumber,
-        /// To be answered with [`PeerItem::Stored`].
-        number: u64,
-    },
-    /// A member's client came or went.
-    Presence {
-        /// `$share/group/filter`.
-        key: Arc<str>,
-        /// The session.
-        member: SessionNumber,
-        /// Whether it is connected.
-        online: bool,
-    },
-    /// A message that a member could not finish, for another member of the group.
-    Reroute {
-        /// `$share/group/filter`.
-        key: Arc<str>,
-        /// The message.
-        message: Message,
-    },
-    /// Everything up to these numbers that the receiving shard sent is stored, or known where it must be.
-    Stored(Numbers),
-}
-
-/// How far a shard has come with what another one sent it, on each lane; 0 says nothing new.
-///
-/// Three lanes, so that shards never wait for each other in a circle: an answer on the direct lane waits for no other
-/// shard, one on the routed lane for direct ones at most, one on the lane of groups for routed ones at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// Publications to route and changes of interest.
-    pub routed: u64,
-    /// Publications for one session.
-    pub direct: u64,
-    /// Changes of groups.
-    pub grouped: u64,
-}
-
-impl Numbers {
-    fn raise(&mut self, other: Self) {
-        self.routed = self.routed.max(other.routed);
-        self.direct = self.direct.max(other.direct);
-        self.grouped = self.grouped.max(other.grouped);
-    }
-}
-
-/// The receiver of a publication that the owner of a shared subscription chose.
-#[derive(Debug, Clone)]
-pub struct DirectTo {
-    pub(crate) member: Member,
-    pub(crate) key: Arc<str>,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-}
 
 /// What a publication sent to other shards must wait for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -130,6 +41,8 @@ pub(crate) struct Peers {
     /// Changes of interest that are numbered and not yet on their way.
     changes: Interests,
     answers: VecDeque<Answer>,
+    /// There are answers that wait for no batch.
+    unasked: bool,
     unsent: bool,
 }
 
@@ -151,18 +64,6 @@ struct Answer {
     numbers: Numbers,
 }
 
-impl PeerItem {
-    /// Bytes of messages in it, for a bound on what is on its way.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Routed { batch } => batch.size(),
-            Self::Direct { message, .. } | Self::Reroute { message, .. } => message.size(),
-            _ => 0,
-        }
-    }
-}
-
 impl Peers {
     pub(crate) fn new(place: Place) -> Self {
         let all = if place.shards >= 64 { u64::MAX } else { (1 << place.shards) - 1 };
@@ -175,6 +76,7 @@ impl Peers {
             stamp: 0,
             changes: Interests::default(),
             answers: VecDeque::new(),
+            unasked: false,
             unsent: false,
         }
     }
@@ -183,6 +85,11 @@ impl Peers {
     pub(crate) fn next_stamp(&mut self) -> u64 {
         self.stamp = ((self.stamp >> 6) + 1) << 6 | u64::from(self.place.index & 63);
         self.stamp
+    }
+
+    /// Stamps given from now on are newer than this one.
+    pub(crate) fn restore_stamp(&mut self, stamp: u64) {
+        self.stamp = self.stamp.max(stamp);
     }
 
     /// Whether any other shard is to get a publication.
@@ -233,6 +140,13 @@ impl Peers {
         }
     }
 
+    /// Makes `wait` wait until what was ever sent to single sessions is stored.
+    fn wait_for_direct(&self, wait: &mut Wait) {
+        for shard in bits(self.others) {
+            wait.add_direct(self.number, shard);
+        }
+    }
+
     /// Sends an item after everything sent before it.
     pub(crate) fn send(&mut self, shard: u8, item: PeerItem) {
         let outgoing = &mut self.outgoing[usize::from(shard)];
@@ -263,8 +177,15 @@ impl Peers {
         self.send(shard, PeerItem::Direct { to, message, number });
     }
 
+    /// Tells every other shard that a publication is released.
+    pub(crate) fn send_closed(&mut self, publication: PublicationId) {
+        for shard in bits(self.others) {
+            self.send(shard, PeerItem::Closed { publication });
+        }
+    }
+
     /// Tells the other shards what they must send here; `wait` then waits until they know.
-    fn announce(&mut self, filter: &str, interest: (bool, bool), wait: &mut Wait) {
+    fn announce(&mut self, filter: &str, interest: Interest, wait: &mut Wait) {
         self.number += 1;
         self.announced = self.number;
         wait.add_routed(self.number, self.others);
@@ -322,6 +243,7 @@ impl Peers {
             last.numbers.raise(numbers);
             return;
         }
+        self.unasked |= wait.batch == 0;
         self.answers.push_back(Answer { shard, wait, numbers });
     }
 
@@ -387,50 +309,69 @@ impl Shard {
         match item {
             PeerItem::Routed { batch } => self.handle_routed(now, from, &batch),
             PeerItem::Direct { to, message, number } => {
+                let promised = self.out.promised;
                 self.handle_direct(now, &to, &message);
                 if number > 0 {
-                    let wait = self.out.this_batch();
+                    let wait = self.promised_since(promised);
                     self.peers.answer(from, wait, Numbers { direct: number, ..Numbers::default() });
                 }
             }
             PeerItem::Interest { changes, number } => {
-                for (filter, any, persistent) in changes.iter() {
+                for (filter, Interest { any, persistent, kept }) in changes.iter() {
                     self.tree.set_remote(filter, from, any, persistent);
+                    self.tree.set_remote_kept(filter, from, kept);
                 }
-                let wait = self.out.this_batch();
+                // Nothing in it asks for everything that was sent before.
+                let mut wait = Wait::order();
+                if changes.is_empty() {
+                    wait = self.out.this_batch();
+                    self.peers.wait_for_direct(&mut wait);
+                }
                 self.peers.answer(from, wait, Numbers { routed: number, ..Numbers::default() });
             }
             PeerItem::Join { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.add_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Leave { key, member, number } => {
-                let mut wait = self.out.this_batch();
+                let mut wait = Wait::order();
                 self.remove_member(&key, member, &mut wait);
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
-            PeerItem::Reroute { key, message } => {
-                self.reroute(now, &key, &mut Routed::from_message(&message));
+            PeerItem::Reroute { key, message, publication } => {
+                self.reroute(now, &key, &mut Routed { publication, ..Routed::from_message(&message) });
             }
+            PeerItem::Taken { key, publication } => self.out.spread.take(publication, key),
+            PeerItem::Closed { publication } => self.close_publication(publication),
             PeerItem::Stored(numbers) => {
                 self.peers.outgoing[usize::from(from)].stored.raise(numbers);
                 self.release_held(now);
             }
         }
+        if core::mem::take(&mut self.peers.unasked) {
+            self.send_answers();
+        }
+    }
+
+    /// For this turn's batch, if anything was put into it that acknowledgements wait for.
+    fn promised_since(&mut self, before: u64) -> Wait {
+        if self.out.promised > before { self.out.this_batch() } else { Wait::order() }
     }
 
     /// What this shard wants of a filter from the others; nothing when there are none.
-    pub(crate) fn interest(&self, filter: &str) -> (bool, bool) {
+    pub(crate) fn interest(&self, filter: &str) -> Interest {
         if self.peers.others == 0 {
-            return (false, false);
+            return Interest::default();
         }
-        self.tree.find(filter).map_or((false, false), |id| self.tree.interest(id))
+        let Some(id) = self.tree.find(filter) else { return Interest::default() };
+        let (any, persistent) = self.tree.interest(id);
+        Interest { any, persistent, kept: persistent && self.is_kept_for_somebody(id) }
     }
 
     /// Tells the others when what this shard wants of a filter is not what it was before a change.
-    pub(crate) fn interest_changed(&mut self, filter: &str, before: (bool, bool), wait: &mut Wait) {
+    pub(crate) fn interest_changed(&mut self, filter: &str, before: Interest, wait: &mut Wait) {
         let after = self.interest(filter);
         if after == before {
             self.peers.wait_for_announced(wait);
@@ -445,9 +386,10 @@ impl Shard {
                 self.peers.stamp = self.peers.stamp.max(note.stamp);
                 self.set_retained(&mut routed, note.stamp, false);
             }
+            let promised = self.out.promised;
             let mut wait = self.route_local(now, &mut routed);
             if note.number > 0 {
-                wait.join(self.out.this_batch());
+                wait.join(self.promised_since(promised));
                 self.peers.answer(from, wait, Numbers { routed: note.number, ..Numbers::default() });
             }
         }
@@ -459,12 +401,14 @@ impl Shard {
             self.out.sessions.get(slot as usize).is_some_and(|session| session.number == to.member.number);
         let mut routed = Routed::from_message(message);
         routed.publisher = NONE;
+        (routed.publication, routed.again) = (to.publication, to.again);
         self.out.templates.clear();
         if present {
             self.deliver_to_member(now, &mut routed, &to.member, &to.key, to.qos, to.retain);
         } else if to.qos != QoS::AtMostOnce {
             let owner = self.place.choose(&to.key);
-            self.peers.send(owner, PeerItem::Reroute { key: to.key.clone(), message: message.clone() });
+            let (key, publication) = (to.key.clone(), to.publication);
+            self.peers.send(owner, PeerItem::Reroute { key, message: message.clone(), publication });
         }
     }
 }

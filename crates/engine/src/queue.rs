@@ -8,12 +8,12 @@ use crate::session::{Scan, Session};
 use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use darter_codec::record::{Change, Durability, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, PacketId, QoS};
 use darter_session::Phase;
 
 /// Rows read from the store at once.
-const ROWS_AHEAD: usize = 256;
+pub(crate) const ROWS_AHEAD: usize = 256;
 /// Retained messages sent before the room in the output is looked at again.
 const RETAINED_AT_ONCE: usize = 64;
 /// Pages of retained messages looked through for one session before others get their turn.
@@ -134,6 +134,7 @@ impl Shard {
     fn send_queued(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
         match row.state {
             RowState::Waiting => self.send_first(now, slot, sequence, row),
+            RowState::Finished => {}
             RowState::Sent(packet_id) | RowState::Released(packet_id) => {
                 self.send_again(now, slot, sequence, row, packet_id);
             }
@@ -146,21 +147,21 @@ impl Shard {
         let waits = self.out.sessions[slot as usize].window.get(packet_id);
         let Some((phase, _)) = waits.filter(|(_, tag)| **tag == sequence) else { return };
         self.count_sent(slot);
+        // While the store is full, CONNACK has not waited until this state is stored.
+        let wait = (self.full && phase != Phase::Puback).then(|| self.out.this_batch());
         if phase == Phase::Pubcomp {
             let link = self.out.sessions[slot as usize].link;
             let [high, low] = packet_id.get().to_be_bytes();
-            self.out.reply(link, &[0x62, 2, high, low], None);
+            self.out.reply(link, &[0x62, 2, high, low], wait);
         } else {
-            self.out.send_row(now, slot, row, packet_id, true, None);
+            self.out.send_row(now, slot, row, packet_id, true, wait);
         }
     }
 
     fn send_first(&mut self, now: u64, slot: u32, sequence: u64, row: &QueueRow) {
         let message = &row.message;
-        let session = &mut self.out.sessions[slot as usize];
-        let bytes = message.topic().len() + message.payload().len() + message.properties().len();
-        session.queue.waiting = session.queue.waiting.saturating_sub(1);
-        session.queue.waiting_bytes = session.queue.waiting_bytes.saturating_sub(bytes);
+        self.out.leave_queue(slot, sequence, message);
+        let session = &self.out.sessions[slot as usize];
         let (number, link, durable) = (session.number, session.link, session.is_durable());
         let expired = message.expires_at().is_some_and(|at| at <= now);
         let unwanted = if expired {
@@ -182,7 +183,10 @@ impl Shard {
         let Some(packet_id) = session.window.insert(phase, sequence) else { return };
         self.count_sent(slot);
         self.out.persist.push(Change::Moved { session: number, sequence, state: RowState::Sent(packet_id) });
-        let wait = (durable && exactly_once).then(|| self.out.this_batch());
+        let awaited = durable
+            && exactly_once
+            && self.out.limits.durability_of(row.message.topic()) == Durability::Always;
+        let wait = awaited.then(|| self.out.this_batch());
         self.out.send_row(now, slot, row, packet_id, false, wait);
     }
 
@@ -224,6 +228,11 @@ impl Shard {
             return;
         };
         let queue = &mut session.queue;
+        let trimming = core::mem::take(&mut queue.trimming);
+        if trimming && !queue.loading {
+            self.drop_oldest(slot, &rows, through.min(asked));
+            return;
+        }
         if !queue.loading || session.link == NONE {
             return;
         }
@@ -233,6 +242,9 @@ impl Shard {
         queue.unread = through.min(asked).max(seen).max(queue.unread);
         if !rows.is_empty() {
             queue.ahead = Some(VecDeque::from(rows).into());
+        }
+        if trimming {
+            self.trim(slot);
         }
         self.pump(now, slot);
     }

@@ -1,12 +1,12 @@
 //! From a published message to its receivers.
 
-use crate::held::{Release, Wait};
+use crate::held::{Held, Release, Wait};
 use crate::outbox::{Delivery, Outbox, Routed};
-use crate::peer::Forwarded;
+use crate::peer::{DirectTo, Forwarded};
 use crate::shard::Shard;
 use crate::topics::{Matches, SubscriptionTree};
 use alloc::vec::Vec;
-use darter_codec::record::Change;
+use darter_codec::record::{Change, Durability};
 use darter_codec::{Message, QoS, ReasonCode, SubscriptionOptions};
 
 /// What became of a published message.
@@ -42,18 +42,24 @@ pub(crate) struct Scratch {
 impl Shard {
     /// Routes a message that a local client, the server or a will publishes: retained first, then everybody.
     pub(crate) fn route(&mut self, now: u64, routed: &mut Routed<'_>) -> Receipt {
-        let stored_before = self.out.persist.len();
-        let stamp = routed.retain.then(|| self.peers.next_stamp());
+        let promised = self.out.promised;
+        let stamp = (routed.retain && !routed.unretained && !routed.again).then(|| self.peers.next_stamp());
         if let Some(stamp) = stamp {
             self.set_retained(routed, stamp, true);
         }
         let mut matches = core::mem::take(&mut self.matches);
         self.tree.matches(routed.topic, &mut matches);
+        let spreads = matches.remote_persistent() != 0
+            || (self.place.shards > 1 && !matches.groups().is_empty())
+            || routed.again;
+        routed.publication = routed.publication.filter(|_| spreads);
+        if self.history.is_on() && !routed.again {
+            self.record(now, matches.topic_hash(), routed);
+        }
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;
-        let stored = self.out.persist.len() > stored_before;
-        let mut wait = if stored { self.out.this_batch() } else { Wait::order() };
+        let mut wait = if self.out.promised > promised { self.out.this_batch() } else { Wait::order() };
         wait.add_routed(remote.number, remote.waits_for);
         wait.join(direct);
         let wait = (wait != Wait::order()).then_some(wait);
@@ -71,16 +77,38 @@ impl Shard {
         let Some(wait) = routed.wait.filter(|_| self.peers.wants(any, stamp)) else {
             return self.peers.forward(routed, any, persistent, stamp);
         };
-        let message = routed.stored();
-        self.out.hold(wait, Release::Forward { message, any, persistent, stamp });
+        let (message, publication) = (routed.stored(), routed.publication);
+        self.out.hold(wait, Release::Forward { message, publication, any, persistent, stamp });
         Forwarded { any: any != 0, ..Forwarded::default() }
     }
 
     /// The wait of a publication is over: the other shards get it, and what was held back behind it waits for them.
-    pub(crate) fn forward_held(&mut self, message: &Message, any: u64, persistent: u64, stamp: Option<u64>) {
-        let forwarded = self.peers.forward(&mut Routed::from_message(message), any, persistent, stamp);
-        if let Some(next) = self.out.held.front_mut() {
-            next.wait.add_routed(forwarded.number, forwarded.waits_for);
+    pub(crate) fn forward_held(
+        &mut self,
+        routed: &mut Routed<'_>,
+        any: u64,
+        persistent: u64,
+        stamp: Option<u64>,
+    ) {
+        let forwarded = self.peers.forward(routed, any, persistent, stamp);
+        let mut wait = Wait::order();
+        wait.add_routed(forwarded.number, forwarded.waits_for);
+        self.prolong_acknowledgement(wait);
+    }
+
+    /// The same for a copy that goes to one session of another shard.
+    pub(crate) fn direct_held(&mut self, to: DirectTo, message: Message) {
+        let mut wait = Wait::order();
+        self.peers.send_direct(to, message, &mut wait);
+        self.prolong_acknowledgement(wait);
+    }
+
+    /// What was held back behind a publication that is on its way now waits for those that it goes to.
+    fn prolong_acknowledgement(&mut self, wait: Wait) {
+        let on_its_way =
+            |held: &&mut Held| matches!(held.release, Release::Forward { .. } | Release::Direct { .. });
+        if let Some(next) = self.out.held.iter_mut().find(|held| !on_its_way(held)) {
+            next.wait.join(wait);
         }
     }
 
@@ -125,17 +153,34 @@ impl Shard {
     /// was published on this shard, which has it stored.
     pub(crate) fn set_retained(&mut self, routed: &mut Routed<'_>, stamp: u64, here: bool) {
         // What the server says of itself is said again after a start.
-        let stored = here && !routed.topic.starts_with("$SYS/");
+        let told = here && !routed.topic.starts_with("$SYS/");
         if routed.payload.is_empty() {
-            if self.retained.remove(routed.topic, stamp).is_some() && stored {
+            let removed = self.retained.remove(routed.topic, stamp).is_some();
+            // Another shard may have stored one that is still on its way here.
+            let unknown = self.place.shards > 1 && self.retained.get(routed.topic).is_none();
+            if told && (removed || unknown) && self.stores_retained(routed) {
                 self.out.persist.push(Change::RetainedCleared { topic: routed.topic.into(), stamp });
             }
         } else {
             let message = routed.stored();
-            if self.retained.set(message.clone(), stamp) && stored {
-                self.out.persist.push(Change::Retained { message, stamp });
+            if self.retained.set(message.clone(), stamp) && told && self.stores_retained(routed) {
+                self.out.persist.push(match routed.durability(&self.out.limits) {
+                    Durability::Memory => Change::RetainedCleared { topic: routed.topic.into(), stamp },
+                    _ => Change::Retained { message, stamp },
+                });
             }
         }
+        if !self.outdated.is_empty() {
+            self.outdated.remove(routed.topic);
+        }
+    }
+
+    /// Whether the store is told of a change to a topic's retained message: not where memory is enough, unless it has one from
+    /// an earlier run.
+    fn stores_retained(&mut self, routed: &mut Routed<'_>) -> bool {
+        let durability = routed.durability(&self.out.limits);
+        self.out.promise(durability);
+        durability != Durability::Memory || self.outdated.contains(routed.topic)
     }
 }
 

@@ -5,8 +5,8 @@ use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use darter_codec::record::{QueueRow, SessionNumber};
-use darter_codec::{Message, SubscriptionOptions};
+use darter_codec::record::{Change, QueueRow, SessionNumber};
+use darter_codec::{Message, PacketId, SubscriptionOptions};
 use darter_session::{IncomingIds, Window};
 
 /// The sequence of a sent message that has no row in the store.
@@ -25,9 +25,17 @@ pub(crate) struct Session {
     pub(crate) expiry: u32,
     /// The store knows of it, even if its expiry has become 0 since.
     pub(crate) kept: bool,
+    /// The last batch with something of the session that was acknowledged to its client, or will be.
+    pub(crate) told_in: u64,
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
+    /// Those of them whose messages went to several shards; true for one of an earlier run, of which it is not known whether every
+    /// copy was stored.
+    pub(crate) spread: BTreeMap<PacketId, bool>,
+    /// Messages of its queue, by sequence, that stay in the store until their publishers have released them; true for those that
+    /// its client has acknowledged already.
+    pub(crate) copies: BTreeMap<u64, bool>,
     pub(crate) queue: Queue,
     /// Topic filters subscribed to; options and identifiers are in the tree.
     pub(crate) filters: BTreeSet<FilterId>,
@@ -127,8 +135,14 @@ pub(crate) struct Queue {
     /// Messages and bytes that wait and were never sent.
     pub(crate) waiting: usize,
     pub(crate) waiting_bytes: usize,
-    /// True while the store reads for this session.
+    /// Nothing before this sequence waits to be sent for the first time.
+    pub(crate) oldest: u64,
+    /// Messages that joined although all queues together had no room; as many of the oldest go.
+    pub(crate) owed: usize,
+    /// True while the store reads what this session is sent next.
     pub(crate) loading: bool,
+    /// True while the store reads what is dropped so that newer messages have room.
+    pub(crate) trimming: bool,
     #[expect(clippy::box_collection, reason = "mostly absent, and there are many sessions")]
     pub(crate) ahead: Option<Box<VecDeque<(u64, QueueRow)>>>,
 }
@@ -157,8 +171,11 @@ impl Session {
             user: None,
             expiry,
             kept: false,
+            told_in: 0,
             window: Window::default(),
             incoming: IncomingIds::default(),
+            spread: BTreeMap::new(),
+            copies: BTreeMap::new(),
             queue: Queue::default(),
             filters: BTreeSet::new(),
             shared: BTreeSet::new(),
@@ -172,6 +189,16 @@ impl Session {
 
     pub(crate) fn subscription_count(&self) -> usize {
         self.filters.len() + self.shared.len()
+    }
+
+    /// What the store is told of it while its client is there.
+    pub(crate) fn told(&self) -> Change {
+        Change::Session {
+            session: self.number,
+            client: self.client.clone(),
+            user: self.user.clone(),
+            expiry: self.expiry,
+        }
     }
 
     /// True when the session outlives its connection, so that what it holds must be stored.

@@ -2,66 +2,36 @@
 
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
+use crate::enqueue::Queued;
 use crate::event::{DropReason, Ending, Event};
 use crate::groups::Groups;
 use crate::held::{HELD_MOST, Release};
+use crate::history::History;
 use crate::limits::Limits;
 use crate::link::{Link, LinkState, NONE};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Routed};
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
+use crate::place::Place;
 use crate::queue::Load;
+use crate::returning::Returning;
 use crate::routing::Scratch;
+use crate::spread::Spread;
 use crate::template::Templates;
 use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
 use crate::wheel::Wheel;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::hash::Hasher;
-#[expect(deprecated, reason = "the keyed SipHash of core; nothing newer is there without std")]
-use core::hash::SipHasher;
 use darter_codec::frame::{self, Scan};
-use darter_codec::record::{Change, SessionNumber};
+use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{DecodeError, Disconnect, Packet, Properties, Property, ReasonCode};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use slab::Slab;
-
-/// Which shard of how many, and the secrets that all of them share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Index of this shard, 0-based.
-    pub index: u8,
-    /// Number of shards, 1 to 64.
-    pub shards: u8,
-    /// Random key of the hash by which client identifiers are given to shards; the same on all shards.
-    pub key: u64,
-}
-
-impl Place {
-    /// The shard that a name belongs to: the same on every shard of the server, not to be guessed from outside.
-    #[expect(deprecated, reason = "the keyed SipHash of core; nothing newer is there without std")]
-    pub(crate) fn choose(&self, name: &str) -> u8 {
-        if self.shards <= 1 {
-            return 0;
-        }
-        let mut hasher = SipHasher::new_with_keys(self.key, !self.key);
-        hasher.write(name.as_bytes());
-        u8::try_from(hasher.finish() % u64::from(self.shards)).unwrap_or(0)
-    }
-
-    /// The number that stands for `counter` in this server and cannot be foretold from others.
-    #[expect(deprecated, reason = "as above")]
-    pub(crate) fn secret(&self, counter: u64) -> u64 {
-        let mut hasher = SipHasher::new_with_keys(self.key.rotate_left(32), self.key);
-        hasher.write_u64(counter);
-        hasher.write_u8(self.index);
-        hasher.finish()
-    }
-}
 
 /// Sessions, subscriptions and routing of the clients that one thread serves, without any IO.
 ///
@@ -72,9 +42,18 @@ impl Place {
 /// 2. [`take_batch`](Self::take_batch): stores the changes and, once they are stored (at once or in a later turn), calls
 ///    [`handle_committed`](Self::handle_committed); [`poll_effect`](Self::poll_effect) until there is none; both again until nothing comes;
 /// 3. [`poll_dirty`](Self::poll_dirty): writes each output once, then [`written`](Self::written);
-/// 4. [`finish_turn`](Self::finish_turn).
+/// 4. [`take_records`](Self::take_records) for the history, if there is one; [`finish_turn`](Self::finish_turn).
 ///
 /// `now` is in milliseconds of any monotonic origin and never goes back.
+///
+/// # After a start
+///
+/// What the stores gave back goes in before anything else: [`restore_numbers`](Self::restore_numbers) and
+/// [`restore_retained`](Self::restore_retained) into every shard, [`restore_session`](Self::restore_session) and
+/// [`restore_will`](Self::restore_will) into the shard that [`owner`](Self::owner) names. With several shards the next
+/// step of a turn follows on each of them, again and again, until no shard has an [`Effect::Peer`] or a batch any more: each then knows
+/// what the others subscribe to. Then [`handle_timeout`](Self::handle_timeout) once on each, for deadlines that passed
+/// meanwhile, and the first connection may come.
 #[derive(Debug)]
 pub struct Shard {
     pub(crate) place: Place,
@@ -83,11 +62,15 @@ pub struct Shard {
     pub(crate) tree: SubscriptionTree,
     pub(crate) matches: Matches,
     pub(crate) scratch: Scratch,
+    pub(crate) history: History,
     pub(crate) retained: RetainedTree,
+    /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
+    pub(crate) outdated: HashSet<Box<str>>,
     pub(crate) groups: Groups,
     pub(crate) peers: Peers,
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
+    pub(crate) returning: Returning,
     /// When expired retained messages are looked for, and when old removals of them are forgotten.
     pub(crate) next_sweep: u64,
     pub(crate) next_forgetting: u64,
@@ -99,7 +82,7 @@ pub struct Shard {
     pub(crate) serial: u32,
     pub(crate) next_session: SessionNumber,
     pub(crate) next_client: u64,
-    committed: u64,
+    pub(crate) committed: u64,
     /// The store has no room.
     pub(crate) full: bool,
     pub(crate) topic_scratch: String,
@@ -110,6 +93,7 @@ impl Shard {
     /// A shard with nothing in it. `seed` keys its hash tables against topics chosen to collide.
     #[must_use]
     pub fn new(place: Place, limits: Limits, seed: u64, now: u64) -> Self {
+        let history = History::new(&limits, place.shards);
         Self {
             place,
             out: Outbox {
@@ -121,6 +105,7 @@ impl Shard {
                 spares: Spares::default(),
                 waiting_bytes: 0,
                 persist: Vec::new(),
+                promised: 0,
                 batch: 1,
                 batch_wanted: false,
                 held: VecDeque::new(),
@@ -130,16 +115,21 @@ impl Shard {
                 counters: Counters::default(),
                 drops: Drops::default(),
                 templates: Templates::default(),
+                queued: Queued::new(place.shards),
+                spread: Spread::default(),
             },
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
             matches: Matches::default(),
             scratch: Scratch::default(),
+            history,
             retained: RetainedTree::new(seed),
+            outdated: HashSet::default(),
             groups: Groups::default(),
             peers: Peers::new(place),
             wheel: Wheel::new(now),
             timers: Timers::default(),
+            returning: Returning::default(),
             next_sweep: 0,
             next_forgetting: 0,
             closing: Vec::new(),
@@ -230,15 +220,15 @@ impl Shard {
 
     /// The changes of this turn, and the number to hand to [`handle_committed`](Self::handle_committed) when all of them
     /// are stored. None when nothing is to be stored and nothing waits for this turn's batch.
-    pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<u64> {
+    pub fn take_batch(&mut self, changes: &mut Vec<Change>) -> Option<Batch> {
         core::mem::swap(changes, &mut self.out.persist);
-        let wanted = core::mem::take(&mut self.out.batch_wanted);
-        if changes.is_empty() && !wanted {
+        let awaited = core::mem::take(&mut self.out.batch_wanted);
+        if changes.is_empty() && !awaited {
             return None;
         }
-        let batch = self.out.batch;
+        let number = self.out.batch;
         self.out.batch += 1;
-        Some(batch)
+        Some(Batch { number, awaited })
     }
 
     /// Everything up to `batch` is stored: what waited for it leaves.
@@ -253,9 +243,7 @@ impl Shard {
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {
-        if self.peers.has_answers() {
-            self.peers.send_answers(self.committed);
-        }
+        self.send_answers();
         while let Some(held) = self.out.held.front() {
             if held.wait.batch > self.committed || !self.peers.reached(&held.wait) {
                 break;
@@ -268,10 +256,24 @@ impl Shard {
                     self.after_release(now, link);
                 }
                 Release::Open { link, connack } => self.finish_open(now, link, &connack),
-                Release::Forward { message, any, persistent, stamp } => {
-                    self.forward_held(&message, any, persistent, stamp);
+                Release::Forward { message, publication, any, persistent, stamp } => {
+                    let mut routed = Routed { publication, ..Routed::from_message(&message) };
+                    self.forward_held(&mut routed, any, persistent, stamp);
                 }
+                Release::Ended { session, client } => {
+                    self.out.persist.push(Change::SessionEnded { session, client });
+                }
+                Release::Direct { to, message } => self.direct_held(to, message),
+                Release::Closed { publication } => self.close_everywhere(publication),
+                Release::WillCleared { client, number } => self.clear_published_will(&client, number),
             }
+        }
+    }
+
+    /// Sends other shards the answers that wait for nothing any more.
+    pub(crate) fn send_answers(&mut self) {
+        if self.peers.has_answers() {
+            self.peers.send_answers(self.committed);
         }
     }
 
@@ -286,6 +288,7 @@ impl Shard {
     /// The next thing the driver shall do.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         if self.out.effects.is_empty() {
+            self.enforce_queue_limits();
             self.peers.flush(&mut self.out.effects);
             while let Some(drop) = self.out.drops.poll_fresh() {
                 self.out.effects.push_back(Effect::Event(Event::Dropped(drop)));

@@ -27,8 +27,8 @@ impl Shard {
             reasons.push(reason);
         }
         let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
-        if durable {
-            wait.join(self.out.this_batch());
+        if durable && let Some(kept) = self.session_kept(session) {
+            wait.join(kept);
         }
         let reply = SubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);
@@ -60,6 +60,9 @@ impl Shard {
             return Ok(ReasonCode::QuotaExceeded);
         }
         let options = entry.options;
+        if self.full && !self.may_subscribe(session, text, options, identifier) {
+            return Ok(ReasonCode::QuotaExceeded);
+        }
         let is_new = if shared.is_some() {
             if options.no_local {
                 return Err(violation("No Local on a shared subscription"));
@@ -68,8 +71,10 @@ impl Shard {
         } else {
             self.subscribe_filter(session, filter, options, identifier, wait)
         };
-        let stored = &self.out.sessions[session as usize];
-        if stored.is_durable() {
+        let stored = &mut self.out.sessions[session as usize];
+        // While the store is full, only what it has already comes so far.
+        if stored.is_durable() && !self.full {
+            stored.told_in = self.out.batch;
             let session = stored.number;
             self.out.persist.push(Change::Subscribed { session, filter: text.into(), options, identifier });
         }
@@ -94,7 +99,7 @@ impl Shard {
     }
 
     /// True when the session had no subscription to this filter before.
-    fn subscribe_filter(
+    pub(crate) fn subscribe_filter(
         &mut self,
         session: u32,
         filter: &str,
@@ -120,8 +125,9 @@ impl Shard {
         for filter in &packet.filters {
             reasons.push(self.unsubscribe(session, filter, &mut wait));
         }
-        if self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable()) {
-            wait.join(self.out.this_batch());
+        let durable = self.out.sessions.get(session as usize).is_some_and(|session| session.is_durable());
+        if durable && let Some(kept) = self.out.session_kept() {
+            wait.join(kept);
         }
         let reply = UnsubAck { packet_id: packet.packet_id, reasons, properties: Properties::default() };
         self.answer(slot, version, &Packet::from(reply), wait);

@@ -1,6 +1,8 @@
 //! Byte streams: opens listeners and connections; knows nothing of MQTT.
 
 mod listener;
+#[cfg(unix)]
+pub mod owner_only;
 mod stream;
 
 pub use listener::{BindError, Listener};

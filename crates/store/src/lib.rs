@@ -1,15 +1,18 @@
-//! What survives: a narrow storage trait and its in-memory implementation.
+//! What survives: a narrow storage trait, a store in memory and one on the disk ([`log`]), and the history of topics.
 //!
 //! A store takes batches of [`Change`]s and answers when all of a batch is kept; it reads a session's queue in pages.
 //! Answers may come at once or in a later turn: the server's logic is the same for both.
 
+pub mod history;
+pub mod log;
 mod memory;
 mod opened;
+mod queue;
 
 pub use memory::MemoryStore;
 pub use opened::{Keeper, Lost, OpenError, Opened, Opener, Report, in_memory};
 
-use darter_codec::record::{Change, QueueRow, SessionNumber};
+use darter_codec::record::{Batch, Change, QueueRow, SessionNumber};
 use std::task::Waker;
 
 /// Keeps what the server must not lose.
@@ -23,8 +26,8 @@ pub trait Store: Send {
         drop(waker);
     }
 
-    /// Takes the changes of batch `batch`, all of them or none; leaves `changes` empty. Batches are numbered upwards.
-    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>);
+    /// Takes the changes of a batch, all of them or none; leaves `changes` empty. Batches are numbered upwards.
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>);
 
     /// Reads at most `limit` rows of a session's queue, from sequence `from` on; the answer is [`Answer::Loaded`].
     ///

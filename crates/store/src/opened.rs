@@ -2,10 +2,11 @@
 
 use crate::{MemoryStore, Store};
 use darter_codec::record::Kept;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Opens the stores of a server with so many shards.
@@ -28,6 +29,9 @@ pub trait Keeper: Send + Sync + Debug {
     /// How the store is.
     fn report(&self) -> Report;
 
+    /// How long the disk has owed an answer; zero while nobody asks it for anything.
+    fn waiting(&self) -> Duration;
+
     /// The server's clock is here, in milliseconds. Told now and then, so that the clock goes on from there after a crash.
     fn tick(&self, now: u64);
 
@@ -42,12 +46,18 @@ pub struct Report {
     pub folder: Option<PathBuf>,
     /// What was lost before the server started.
     pub lost: Lost,
+    /// What was lost since, to damage that showed only when something was read.
+    pub lost_since: Lost,
+    /// What the disk last said when it failed.
+    pub trouble: Option<String>,
     /// Bytes on the disk.
     pub bytes: u64,
     /// Bytes of these that are still wanted.
     pub live_bytes: u64,
     /// Messages in all queues.
     pub queued: u64,
+    /// Files with damage in them are still being replaced.
+    pub mending: bool,
     /// Times that the disk was asked to keep something for good.
     pub syncs: u64,
     /// There is no room on the disk, or it cannot be written: what would have to be stored is refused.
@@ -76,6 +86,29 @@ impl Lost {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Such as "at least 2 sessions, 1 retained message"; "nothing" when it is nothing.
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_nothing() {
+            return f.write_str("nothing");
+        }
+        let counts = [
+            (self.sessions, "session", "sessions"),
+            (self.subscriptions, "subscription", "subscriptions"),
+            (self.retained, "retained message", "retained messages"),
+            (self.queued, "queued message", "queued messages"),
+            (self.other, "will or packet identifier", "wills or packet identifiers"),
+        ];
+        let mut before = if self.at_least { "at least " } else { "" };
+        for (count, one, several) in counts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(f, "{before}{count} {}", if count == 1 { one } else { several })?;
+            before = ", ";
+        }
+        // Damage whose cost is not known at all.
+        if before == "at least " { f.write_str("something that cannot be counted") } else { Ok(()) }
     }
 }
 
@@ -119,6 +152,10 @@ impl Keeper for Forgetful {
         Report::default()
     }
 
+    fn waiting(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn tick(&self, _now: u64) {}
 
     fn finish(&self) {}
@@ -135,4 +172,31 @@ pub fn in_memory() -> Opener {
             keeper: Box::new(Forgetful),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lost, OpenError};
+
+    #[test]
+    fn what_was_lost_is_said_in_words() {
+        assert_eq!(Lost::default().to_string(), "nothing");
+        let lost = Lost { sessions: 2, retained: 1, other: 3, at_least: true, ..Lost::default() };
+        assert_eq!(
+            lost.to_string(),
+            "at least 2 sessions, 1 retained message, 3 wills or packet identifiers"
+        );
+        let lost = Lost { queued: 1, subscriptions: 5, ..Lost::default() };
+        assert_eq!(lost.to_string(), "5 subscriptions, 1 queued message");
+        let lost = Lost { at_least: true, ..Lost::default() };
+        assert_eq!(lost.to_string(), "something that cannot be counted");
+    }
+
+    #[test]
+    fn a_folder_in_use_is_named_with_its_user() {
+        let error = OpenError::InUse { folder: "/data".into(), process: "4711".into() };
+        let expected = "the data folder /data is in use by another darter (process 4711); stop it, or name another folder \
+                        with --data-dir";
+        assert_eq!(error.to_string(), expected);
+    }
 }

@@ -1,12 +1,18 @@
 //! What every store must do. A new store is one line at the end of this file.
 #![allow(missing_docs, reason = "the tests are named for what they show")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that goes wrong shall end at once")]
 
-use darter_codec::record::{Change, QueueRow, RowState, SessionNumber};
+use darter_codec::record::{Batch, Change, QueueRow, RowState, SessionNumber};
 use darter_codec::{Message, QoS};
-use darter_store::{Answer, MemoryStore, Store};
+use darter_store::log::{LogOptions, opener};
+use darter_store::{Answer, Keeper, MemoryStore, Store};
 use darter_testkit::packets::id;
 use darter_testkit::{Commits, LateStore};
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+use tempfile::TempDir;
 
 /// A store that a test can wait for.
 trait Subject: Store {
@@ -25,6 +31,96 @@ impl Subject for LateStore {
         // Both, whatever the first one says.
         let [committed, loaded] = [self.commit_one(), self.load_one()];
         committed || loaded
+    }
+}
+
+/// The store on a disk, with its questions that were not answered yet.
+struct OnDisk {
+    store: Option<Box<dyn Store>>,
+    keeper: Box<dyn Keeper>,
+    woken: Receiver<()>,
+    bell: Option<Sender<()>>,
+    /// Batches and loads without an answer.
+    last_batch: u64,
+    committed: u64,
+    loads: usize,
+    _folder: TempDir,
+}
+
+struct Bell(Sender<()>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
+    }
+}
+
+impl OnDisk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = LogOptions::new(folder.path());
+        (options.segment_bytes, options.ballast_bytes) = (64 * 1024, 0);
+        let mut opened = opener(options)(1).unwrap();
+        let (bell, woken) = channel();
+        let (store, keeper) = (opened.stores.pop(), opened.keeper);
+        Self {
+            store,
+            keeper,
+            woken,
+            bell: Some(bell),
+            last_batch: 0,
+            committed: 0,
+            loads: 0,
+            _folder: folder,
+        }
+    }
+
+    fn inner(&mut self) -> &mut dyn Store {
+        &mut **self.store.as_mut().unwrap()
+    }
+}
+
+impl Store for OnDisk {
+    fn start(&mut self, _: Waker) {
+        let bell = Arc::new(Bell(self.bell.take().unwrap()));
+        self.inner().start(bell.into());
+    }
+
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>) {
+        self.last_batch = batch.number;
+        self.inner().submit(batch, changes);
+    }
+
+    fn load(&mut self, session: SessionNumber, from: u64, limit: usize) {
+        self.loads += 1;
+        self.inner().load(session, from, limit);
+    }
+
+    fn poll(&mut self) -> Option<Answer> {
+        let answer = self.inner().poll()?;
+        match &answer {
+            Answer::Committed(batch) => self.committed = *batch,
+            Answer::Loaded { .. } => self.loads -= 1,
+            Answer::Full(_) => {}
+        }
+        Some(answer)
+    }
+}
+
+impl Subject for OnDisk {
+    fn go_on(&mut self) -> bool {
+        if self.committed == self.last_batch && self.loads == 0 {
+            return false;
+        }
+        self.woken.recv_timeout(Duration::from_secs(20)).expect("an answer wakes the shard");
+        true
+    }
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        self.store = None;
+        self.keeper.finish();
     }
 }
 
@@ -54,7 +150,7 @@ impl<S: Subject> Kept<S> {
     fn submit(&mut self, changes: impl IntoIterator<Item = Change>) {
         self.batch += 1;
         let mut changes = changes.into_iter().collect();
-        self.store.submit(self.batch, &mut changes);
+        self.store.submit(Batch { number: self.batch, awaited: true }, &mut changes);
         assert!(changes.is_empty(), "the batch was taken");
     }
 
@@ -290,5 +386,6 @@ battery! {
         memory: MemoryStore::new();
         at_once: LateStore::new(Commits::AtOnce);
         late: LateStore::new(Commits::ByHand);
+        on_disk: OnDisk::new();
     }
 }

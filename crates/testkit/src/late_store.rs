@@ -1,7 +1,8 @@
 //! A store that answers when the test says so, as a disk does.
 
+use crate::disk::Disk;
 use darter_codec::PacketId;
-use darter_codec::record::{Change, QueueRow, SessionNumber};
+use darter_codec::record::{Batch, Change, QueueRow, SessionNumber};
 use darter_store::{Answer, MemoryStore, Store};
 use std::collections::VecDeque;
 
@@ -57,7 +58,7 @@ impl Kept {
             Change::Moved { session, sequence, .. } | Change::Removed { session, sequence } => {
                 Self::Row(*session, *sequence)
             }
-            Change::Incoming { session, packet_id } => Self::Incoming(*session, *packet_id),
+            Change::Incoming { session, packet_id, .. } => Self::Incoming(*session, *packet_id),
             Change::IncomingReleased { session, packet_id } => Self::Released(*session, *packet_id),
             Change::Retained { message, .. } => {
                 Self::Retained(message.topic().to_owned(), Some(message.payload().to_vec()))
@@ -73,10 +74,11 @@ impl Kept {
 pub struct LateStore {
     inner: MemoryStore,
     commits: Commits,
-    waiting: VecDeque<(u64, Vec<Kept>)>,
+    waiting: VecDeque<(u64, Vec<Change>)>,
     loads: VecDeque<Answer>,
     ready: VecDeque<Answer>,
     kept: Vec<Kept>,
+    disk: Disk,
     submitted: u64,
 }
 
@@ -112,8 +114,11 @@ impl LateStore {
 
     /// Commits the oldest batch that waits. False when there is none.
     pub fn commit_one(&mut self) -> bool {
-        let Some((batch, kept)) = self.waiting.pop_front() else { return false };
-        self.kept.extend(kept);
+        let Some((batch, changes)) = self.waiting.pop_front() else { return false };
+        self.kept.extend(changes.iter().map(Kept::of));
+        for change in changes {
+            self.disk.apply(change);
+        }
         self.ready.push_back(Answer::Committed(batch));
         true
     }
@@ -126,6 +131,28 @@ impl LateStore {
         any
     }
 
+    /// There is no room any more, or again. What is committed meanwhile is up to the test.
+    pub fn set_full(&mut self, full: bool) {
+        self.ready.push_back(Answer::Full(full));
+    }
+
+    /// What a crash leaves.
+    pub(crate) fn crash(self) -> Disk {
+        self.disk
+    }
+
+    /// Takes over what an earlier run has left of a session.
+    pub(crate) fn take_over(&mut self, session: SessionNumber, part: Disk) {
+        self.inner.submit(Batch { number: 0, awaited: false }, &mut part.refill(session));
+        assert!(matches!(self.inner.poll(), Some(Answer::Committed(_))), "memory answers at once");
+        self.disk.merge(part);
+    }
+
+    /// Takes over what an earlier run has left beside sessions.
+    pub(crate) fn take_over_rest(&mut self, rest: Disk) {
+        self.disk.merge(rest);
+    }
+
     /// Everything that was committed, in order.
     #[must_use]
     pub fn kept(&self) -> &[Kept] {
@@ -134,10 +161,11 @@ impl LateStore {
 }
 
 impl Store for LateStore {
-    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>) {
-        assert!(batch > self.submitted, "batch {batch} was submitted after {}", self.submitted);
-        self.submitted = batch;
-        self.waiting.push_back((batch, changes.iter().map(Kept::of).collect()));
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>) {
+        let number = batch.number;
+        assert!(number > self.submitted, "batch {number} was submitted after {}", self.submitted);
+        self.submitted = number;
+        self.waiting.push_back((number, changes.clone()));
         self.inner.submit(batch, changes);
         assert!(matches!(self.inner.poll(), Some(Answer::Committed(_))), "memory answers at once");
         if self.commits == Commits::AtOnce {

@@ -8,13 +8,16 @@
 
 pub mod broker_fixture;
 mod dice;
+mod disk;
 pub mod late_store;
 pub mod packets;
 pub mod pair;
 pub mod raw_client;
+pub mod store_model;
 
 pub use broker_fixture::BrokerFixture;
 pub use dice::Dice;
 pub use late_store::{Commits, Kept, LateStore};
 pub use pair::{ClientId, Pair, RawId, Setup};
 pub use raw_client::RawClient;
+pub use store_model::{Changes, StoreModel};

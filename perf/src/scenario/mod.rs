@@ -1,6 +1,7 @@
 //! The scenarios by name, one per group of rows in the table of results.
 
 mod connections;
+mod durable;
 mod flow;
 mod offline;
 mod paced;
@@ -31,6 +32,14 @@ pub(crate) const ALL: &[(&str, Run)] = &[
     ("connect", connections::connect),
     ("idle", connections::idle),
     ("paced", paced::run),
+    ("durable-store-1", |bench| durable::store(bench, 1)),
+    ("durable-store-50", |bench| durable::store(bench, 50)),
+    ("durable-store-500", |bench| durable::store(bench, 500)),
+    ("durable-deliver", durable::deliver),
+    ("durable-paced", durable::paced),
+    ("durable-fan-out", durable::fan_out),
+    ("durable-fill", durable::fill),
+    ("durable-drain", durable::drain),
 ];
 
 /// Payload size unless a scenario says otherwise, in bytes.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use super::flow::{PAIRS, connect_pairs, pair_topics};
 use super::{ENDLESS, PAYLOAD};
 use crate::bench::{Bench, Report, settle, turn};
-use crate::swarm::Swarm;
-use crate::traffic::{Shape, Traffic};
+use crate::swarm::{Listener, Outbox, Swarm};
+use crate::traffic::{Load, Shape, Traffic};
 
 /// Time between two messages.
-const GAP: Duration = Duration::from_micros(200);
+pub(super) const GAP: Duration = Duration::from_micros(200);
 /// Messages a publisher may have under way before its turn is left out.
 const WINDOW: u64 = 1024;
 
@@ -27,7 +27,7 @@ pub(super) fn run(bench: &Bench) -> Result<Report, String> {
         latency: true,
     };
     let mut traffic = Traffic::new(pair_topics(PAIRS, PAYLOAD, 0), shape);
-    let mut clock = Metronome { due: Instant::now(), publisher: 0, skipped: 0 };
+    let mut clock = Metronome::new(PAIRS, GAP);
     clock.run(&mut swarm, &mut traffic, bench.seconds / 5.0)?;
     traffic.latency.clear();
     clock.skipped = 0;
@@ -44,18 +44,39 @@ pub(super) fn run(bench: &Bench) -> Result<Report, String> {
     Ok(report)
 }
 
-struct Metronome {
+/// Who sends when the clock says so.
+pub(super) trait Paced: Listener {
+    /// Lets one publisher send one message now; false when too many of its messages are under way.
+    fn send(&mut self, publisher: usize, out: &mut Outbox) -> bool;
+}
+
+impl<L: Load> Paced for Traffic<L> {
+    fn send(&mut self, publisher: usize, out: &mut Outbox) -> bool {
+        Self::send(self, publisher, out)
+    }
+}
+
+/// Lets publishers send in turn, one each time a gap has passed.
+pub(super) struct Metronome {
     due: Instant,
+    gap: Duration,
     publisher: usize,
+    publishers: usize,
     /// Messages left out because the publisher's window was full.
-    skipped: u64,
+    pub(super) skipped: u64,
 }
 
 impl Metronome {
-    fn run<L: crate::traffic::Load>(
+    /// A clock for so many publishers.
+    pub(super) fn new(publishers: usize, gap: Duration) -> Self {
+        Self { due: Instant::now(), gap, publisher: 0, publishers, skipped: 0 }
+    }
+
+    /// Sends for so many seconds.
+    pub(super) fn run(
         &mut self,
         swarm: &mut Swarm,
-        traffic: &mut Traffic<L>,
+        traffic: &mut impl Paced,
         seconds: f64,
     ) -> Result<(), String> {
         let start = Instant::now();
@@ -66,8 +87,8 @@ impl Metronome {
                 return Ok(());
             }
             while self.due <= now {
-                self.due += GAP;
-                self.publisher = (self.publisher + 1) % PAIRS;
+                self.due += self.gap;
+                self.publisher = (self.publisher + 1) % self.publishers;
                 self.skipped += u64::from(!traffic.send(self.publisher, swarm.outbox()));
             }
             turn(swarm, traffic, Duration::ZERO)?;

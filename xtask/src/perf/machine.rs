@@ -1,7 +1,12 @@
 //! What the page says about the machine and the programs on it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
+
+use super::laboratory::median;
 
 use crate::step;
 
@@ -30,6 +35,35 @@ pub(crate) fn kernel() -> String {
 /// The state of the sources that were measured.
 pub(crate) fn commit() -> String {
     first_line(Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(step::root()))
+}
+
+/// The file system of a folder, and how long it takes until 4 KiB at the end of a file are there for good.
+pub(crate) fn disk(folder: &Path) -> String {
+    let synced = sync_time(folder);
+    let kind = first_line(Command::new("findmnt").args(["-n", "-o", "FSTYPE", "-T"]).arg(folder));
+    match synced {
+        Ok(time) => format!("{kind}; 4 KiB and one fdatasync take {time:.0} us (median of {SYNCS})"),
+        Err(error) => format!("{kind}; {}: {error}", folder.display()),
+    }
+}
+
+/// Times that the disk is asked.
+const SYNCS: usize = 200;
+
+/// Microseconds of one write of 4 KiB with its fdatasync.
+fn sync_time(folder: &Path) -> io::Result<f64> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join("sync");
+    let mut file = File::create(&path)?;
+    let mut times = Vec::new();
+    for _ in 0..SYNCS {
+        let start = Instant::now();
+        file.write_all(&[7; 4096])?;
+        file.sync_data()?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    fs::remove_file(path)?;
+    Ok(median(times).unwrap_or(0.0))
 }
 
 /// The first line a program prints, whatever its exit code.

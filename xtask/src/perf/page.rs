@@ -1,124 +1,92 @@
-//! The page of results: one table against the goals, one about the runs themselves.
+//! The page of results: parts that are measured and replaced on their own, each with a table against the goals and one
+//! about the runs themselves.
+
+mod beside;
+mod disk;
+mod memory;
 
 use std::fmt::Write;
 use std::process::Command;
 
+use super::data::DataFolder;
 use super::laboratory::{Laboratory, median};
 use super::machine;
-use super::rows::{ROWS, Row, Run, Value};
-use super::server::Kind;
+use super::rows::{DISK_ROWS, Part, ROWS, Run, Value};
 
-const INTRODUCTION: &str = "\
-CPU figures are microseconds of the server's CPU time per delivered message (per stored message, per connection), user
-and system of all its threads. The server has core 0, the generator core 1. Payloads have 64 bytes unless a row says
-otherwise; w is the number of messages in flight per publisher, and a publisher sends its next message when an earlier
-one has arrived everywhere. Memory is private dirty memory from `/proc/<pid>/smaps_rollup`, divided by how many things
-were added. A fresh server is started for every run, Darter with `--memory`, both servers in turn; figures are medians.
+const TITLE: &str = "# What the laboratory measured\n";
+/// How the later parts begin; they stand in this order.
+const HEADINGS: [(Part, &str); 2] =
+    [(Part::Disk, "## With state on the disk\n"), (Part::Beside, "## QoS 0 beside an older version\n")];
 
-mosquitto runs with its defaults, except `max_queued_messages 0` (the offline queue would be thrown away) and
-`set_tcp_nodelay true` (all other servers do that by themselves).
-
-The goals were set on another machine, beside mosquitto 2.1.2. What counts is therefore the ratio: Darter's figure
-divided by mosquitto's of the same runs must not be above goal divided by the design's mosquitto figure. Whether the goal
-is met as an absolute number on this machine stands beside it, and alone where the design gives no mosquitto figure.
-Bytes do not depend on the machine: for them the number counts. \"Kernel limit\" is a server of one epoll loop that only
-copies bytes to the right sockets (`darter-perf --kernel-limit`): what this machine asks of any server.
-";
-
-/// The whole page after so many rounds.
-pub(crate) fn write(laboratory: &Laboratory, rounds: usize) -> String {
-    let mut page = String::from("# What the laboratory measured\n\n");
-    page.push_str("Written by `cargo xtask perf --against mosquitto --write`; do not edit.\n\n");
-    facts(&mut page, laboratory, rounds);
-    let _ = writeln!(page, "\n{INTRODUCTION}");
-    results(&mut page, laboratory);
-    complaints(&mut page, laboratory);
-    conditions(&mut page, laboratory);
+/// One part after so many rounds.
+pub(crate) fn write(laboratory: &Laboratory, part: Part, rounds: usize) -> String {
+    let (beginning, introduction, command) = match part {
+        Part::Memory => (TITLE, memory::INTRODUCTION, "--against mosquitto --write"),
+        Part::Disk => (HEADINGS[0].1, disk::INTRODUCTION, "--durable --against mosquitto --write"),
+        Part::Beside => (HEADINGS[1].1, beside::INTRODUCTION, "--baseline PATH --write"),
+    };
+    let mut page = format!("{beginning}\nWritten by `cargo xtask perf {command}`; do not edit.\n\n");
+    facts(&mut page, laboratory, part, rounds);
+    let _ = writeln!(page, "\n{introduction}");
+    match part {
+        Part::Memory => memory::results(&mut page, laboratory),
+        Part::Disk => disk::results(&mut page, laboratory),
+        Part::Beside => beside::results(&mut page, laboratory),
+    }
+    // Parts behind the first are sections of the page themselves.
+    let level = if part == Part::Memory { "##" } else { "###" };
+    complaints(&mut page, laboratory, part, level);
+    conditions(&mut page, laboratory, part, level);
     page
 }
 
-fn facts(page: &mut String, laboratory: &Laboratory, rounds: usize) {
+/// The page with one part of it new and the others as they were.
+pub(crate) fn replace(page: &str, part: Part, text: &str) -> String {
+    let mut parts = vec![(Part::Memory, String::new())];
+    for line in page.split_inclusive('\n') {
+        match HEADINGS.iter().find(|(_, heading)| *heading == line) {
+            Some((part, _)) => parts.push((*part, line.to_owned())),
+            None => parts.last_mut().into_iter().for_each(|(_, text)| text.push_str(line)),
+        }
+    }
+    parts.retain(|(other, text)| *other != part && !text.is_empty());
+    parts.push((part, text.to_owned()));
+    if parts.iter().all(|(part, _)| *part != Part::Memory) {
+        parts.push((Part::Memory, TITLE.to_owned()));
+    }
+    parts.sort_by_key(|(part, _)| *part);
+    let texts: Vec<_> = parts.iter().map(|(_, text)| text.trim_end()).collect();
+    texts.join("\n\n") + "\n"
+}
+
+fn facts(page: &mut String, laboratory: &Laboratory, part: Part, rounds: usize) {
     let darter = machine::first_line(Command::new(laboratory.binaries().join("darter")).arg("--version"));
-    let mosquitto = machine::first_line(Command::new("mosquitto").arg("-h"));
+    let darter = format!("{darter} (sources {})", machine::commit());
     let mut fact = |name: &str, value: &str| {
         let _ = writeln!(page, "- {name}: {value}");
     };
     fact("date", &machine::date());
     fact("machine", &machine::processor());
     fact("kernel", &machine::kernel());
-    fact("servers", &format!("{darter} (sources {}); {mosquitto}", machine::commit()));
+    if part != Part::Memory {
+        fact("disk", &machine::disk(&DataFolder::place()));
+    }
+    let other = match (part, laboratory.older()) {
+        (Part::Beside, Some(older)) => {
+            format!("older {}", machine::first_line(Command::new(older).arg("--version")))
+        }
+        _ => machine::first_line(Command::new("mosquitto").arg("-h")),
+    };
+    fact("servers", &format!("{darter}; {other}"));
     fact("rounds", &rounds.to_string());
     if laboratory.nice() != 0 {
         fact("priority", &format!("server and generator ran with nice {}", laboratory.nice()));
     }
 }
 
-fn results(page: &mut String, laboratory: &Laboratory) {
-    page.push_str("| scenario | goal | kernel limit | Darter | mosquitto | Darter / mosquitto | ratio wanted | goal met as ratio | as number |\n");
-    page.push_str("|---|---:|---:|---:|---:|---:|---:|---|---|\n");
-    let (mut met, mut judged) = (0, 0);
-    for row in ROWS {
-        let measured = row.value.runs().any(|run| laboratory.measured().any(|(other, _)| other == run));
-        if !measured {
-            continue;
-        }
-        let verdict = Verdict::of(row, laboratory);
-        let _ = writeln!(
-            page,
-            "| {} | <= {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.label,
-            row.goal,
-            number(laboratory.value(row.value, Kind::KernelLimit)),
-            number(verdict.darter),
-            number(verdict.mosquitto),
-            number(verdict.ratio),
-            wanted(row),
-            word(verdict.as_ratio),
-            word(verdict.as_number),
-        );
-        judged += usize::from(verdict.met().is_some());
-        met += usize::from(verdict.met() == Some(true));
-    }
-    let _ = writeln!(
-        page,
-        "\n{met} of {judged} goals are met (by ratio where there is one; bytes, and what has no ratio, by number)."
-    );
-}
-
-struct Verdict {
-    darter: Option<f64>,
-    mosquitto: Option<f64>,
-    ratio: Option<f64>,
-    as_ratio: Option<bool>,
-    as_number: Option<bool>,
-    /// Bytes are the same on every machine, so the number itself counts.
-    exact: bool,
-}
-
-impl Verdict {
-    fn of(row: &Row, laboratory: &Laboratory) -> Self {
-        let darter = laboratory.value(row.value, Kind::Darter);
-        let mosquitto = laboratory.value(row.value, Kind::Mosquitto);
-        let ratio = darter.zip(mosquitto).map(|(darter, mosquitto)| darter / mosquitto);
-        let as_ratio = ratio.zip(row.mosquitto).map(|(ratio, design)| ratio <= row.goal / design);
-        let as_number = darter.map(|darter| darter <= row.goal);
-        Self { darter, mosquitto, ratio, as_ratio, as_number, exact: row.label.ends_with("bytes") }
-    }
-
-    fn met(&self) -> Option<bool> {
-        if self.exact { self.as_number } else { self.as_ratio.or(self.as_number) }
-    }
-}
-
-/// The design's goal as a share of its mosquitto figure.
-fn wanted(row: &Row) -> String {
-    row.mosquitto
-        .map_or_else(|| "-".to_owned(), |design| format!("<= {} ({design})", number(Some(row.goal / design))))
-}
-
-fn complaints(page: &mut String, laboratory: &Laboratory) {
-    page.push_str("\n## Lost, out of order, failed\n\n");
-    let complaints = laboratory.complaints();
+fn complaints(page: &mut String, laboratory: &Laboratory, part: Part, level: &str) {
+    let _ = writeln!(page, "\n{level} Lost, out of order, failed\n");
+    let complaints = laboratory.complaints(part);
     if complaints.is_empty() {
         page.push_str("Nothing: every message of every run arrived once and in order.\n");
     }
@@ -127,15 +95,16 @@ fn complaints(page: &mut String, laboratory: &Laboratory) {
     }
 }
 
-fn conditions(page: &mut String, laboratory: &Laboratory) {
+fn conditions(page: &mut String, laboratory: &Laboratory, part: Part, level: &str) {
+    let _ = writeln!(page, "\n{level} The runs themselves\n");
     page.push_str(
-        "\n## The runs themselves\n\nShares are of one core. Where the server's share is near 1, it and not the generator \
+        "Shares are of one core. Where the server's share is near 1, it and not the generator \
          limited the rate. `others` is everything else that ran on the machine meanwhile: the smaller, the more the \
          figures are worth.\n\n",
     );
     page.push_str("| scenario | server | figure | lowest | median | highest | per second | server's share | generator's share | others |\n");
     page.push_str("|---|---|---|---:|---:|---:|---:|---:|---:|---:|\n");
-    for (run, kind) in laboratory.measured() {
+    for (run, kind) in laboratory.measured(part) {
         for figure in figures_of(run) {
             let values = laboratory.figures(run, kind, figure);
             let suffix = figure.strip_prefix("cpu_us");
@@ -163,9 +132,16 @@ fn conditions(page: &mut String, laboratory: &Laboratory) {
 
 /// The figures of this run that any row uses.
 fn figures_of(run: Run) -> Vec<&'static str> {
-    let mut figures = Vec::new();
-    for row in ROWS.iter().filter(|row| row.value.runs().any(|other| other == run)) {
+    let of_rows = ROWS.iter().filter(|row| row.value.runs().any(|other| other == run)).map(|row| {
         let (Value::Figure(_, figure) | Value::Quotient(_, _, figure)) = row.value;
+        figure
+    });
+    // Rates stand beside the figures that cost CPU time.
+    let of_disk_rows = DISK_ROWS.iter().filter(|row| row.run() == run).map(|row| row.figure);
+    let of_disk_rows = of_disk_rows.filter(|figure| !figure.starts_with("per_second"));
+    let beside = (run.part == Part::Beside).then_some(beside::FIGURE);
+    let mut figures = Vec::new();
+    for figure in of_rows.chain(of_disk_rows).chain(beside) {
         if !figures.contains(&figure) {
             figures.push(figure);
         }
@@ -201,5 +177,25 @@ mod tests {
         let written: Vec<_> = [5314.2, 92.04, 7.779, 0.0912].map(|value| number(Some(value))).into();
         assert_eq!(written, ["5314", "92.0", "7.78", "0.091"]);
         assert_eq!(number(None), "-");
+    }
+
+    #[test]
+    fn a_part_is_replaced_and_the_others_stay() {
+        let page = format!("{TITLE}\nmemory\n\n## The runs themselves\n\nruns\n");
+        let disk = format!("{}\ndisk\n\n### The runs themselves\n", HEADINGS[0].1);
+        let both = replace(&page, Part::Disk, &disk);
+        assert_eq!(both, format!("{page}\n{disk}"));
+        let beside = format!("{}\nbeside\n", HEADINGS[1].1);
+        let all = replace(&both, Part::Beside, &beside);
+        assert_eq!(all, format!("{page}\n{disk}\n{beside}"));
+        assert_eq!(replace(&all, Part::Disk, &disk), all);
+        let again = format!("{TITLE}\nmeasured again\n");
+        assert_eq!(replace(&all, Part::Memory, &again), format!("{again}\n{disk}\n{beside}"));
+    }
+
+    #[test]
+    fn a_later_part_alone_has_the_title_above_it() {
+        let disk = format!("{}\ndisk\n", HEADINGS[0].1);
+        assert_eq!(replace("", Part::Disk, &disk), format!("{TITLE}\n{disk}"));
     }
 }

@@ -1,4 +1,32 @@
-//! The design's table of numbers to beat, row by row.
+//! The numbers to beat, row by row: with everything in memory here, with state on the disk in [`disk`].
+
+mod disk;
+
+pub(crate) use disk::{DISK_ROWS, DiskRow, Goal, RESTART};
+
+/// A part of the laboratory's page: its rows, and where servers keep their state meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Everything in memory.
+    Memory,
+    /// State on the disk.
+    Disk,
+    /// QoS 0 with all defaults, beside an older version with everything in memory.
+    Beside,
+}
+
+/// Scenarios without anything to store, which must not have become dearer.
+const BESIDE: &[&str] = &[
+    "p2p-w1",
+    "p2p-w10",
+    "p2p-w100",
+    "fan-out-w1",
+    "fan-out-w10",
+    "fan-in-1",
+    "fan-in-5",
+    "subscriptions-100k",
+    "paced",
+];
 
 /// A run of one scenario: what to start the server with and which scenario to play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -7,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) scenario: &'static str,
     /// Shards and as many cores, for rows about shards; such rows are Darter's alone.
     pub(crate) shards: Option<usize>,
+    /// The part of the page that it is for.
+    pub(crate) part: Part,
 }
 
 /// Where a row's number comes from.
@@ -31,11 +61,11 @@ pub(crate) struct Row {
 }
 
 const fn plain(scenario: &'static str) -> Run {
-    Run { scenario, shards: None }
+    Run { scenario, shards: None, part: Part::Memory }
 }
 
 const fn sharded(scenario: &'static str, shards: usize) -> Run {
-    Run { scenario, shards: Some(shards) }
+    Run { scenario, shards: Some(shards), part: Part::Memory }
 }
 
 const fn cpu(label: &'static str, scenario: &'static str, goal: f64, mosquitto: f64) -> Row {
@@ -105,6 +135,25 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
+impl Part {
+    /// Every run that this part needs, in the order of its rows.
+    pub(crate) fn runs(self) -> Vec<Run> {
+        let plain = |scenario: &&'static str| Run { part: self, ..plain(scenario) };
+        let all: Vec<Run> = match self {
+            Self::Memory => ROWS.iter().flat_map(|row| row.value.runs()).collect(),
+            Self::Disk => DISK_ROWS.iter().map(DiskRow::run).collect(),
+            Self::Beside => BESIDE.iter().map(plain).collect(),
+        };
+        let mut runs = Vec::new();
+        for run in all {
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+        runs
+    }
+}
+
 impl Value {
     /// The runs this number needs.
     pub(crate) fn runs(self) -> impl Iterator<Item = Run> {
@@ -126,6 +175,24 @@ mod tests {
         for (index, row) in ROWS.iter().enumerate() {
             assert!(row.goal > 0.0, "{}", row.label);
             assert!(ROWS[..index].iter().all(|other| other.label != row.label), "{}", row.label);
+        }
+    }
+
+    #[test]
+    fn every_row_on_the_disk_has_a_name_of_its_own() {
+        for (index, row) in DISK_ROWS.iter().enumerate() {
+            assert!(DISK_ROWS[..index].iter().all(|other| other.label != row.label), "{}", row.label);
+        }
+    }
+
+    #[test]
+    fn no_run_is_played_twice_in_a_round() {
+        for part in [Part::Memory, Part::Disk, Part::Beside] {
+            let runs = part.runs();
+            assert!(!runs.is_empty() && runs.iter().all(|run| run.part == part));
+            for (index, run) in runs.iter().enumerate() {
+                assert!(!runs[..index].contains(run), "{run:?}");
+            }
         }
     }
 }

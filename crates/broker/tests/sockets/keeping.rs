@@ -3,7 +3,7 @@
 use darter_broker::auth::{Authenticator, Verdict};
 use darter_broker::store::{Answer, MemoryStore, OpenError, Store, in_memory};
 use darter_broker::{Broker, Options, StartError};
-use darter_codec::record::{Change, SessionNumber};
+use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{Connect, Packet, QoS, Version};
 use darter_testkit::packets::{connect, publish_1, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 enum Job {
-    Submit(u64, Vec<Change>),
+    Submit(Batch, Vec<Change>),
     Load(SessionNumber, u64, usize),
 }
 
@@ -55,7 +55,7 @@ impl Store for Elsewhere {
         self.thread = Some((jobs, answers));
     }
 
-    fn submit(&mut self, batch: u64, changes: &mut Vec<Change>) {
+    fn submit(&mut self, batch: Batch, changes: &mut Vec<Change>) {
         self.ask(Job::Submit(batch, std::mem::take(changes)));
     }
 

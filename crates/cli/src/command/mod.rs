@@ -2,13 +2,21 @@
 
 mod connection_flags;
 mod debug;
+mod drops;
 mod format;
+mod history;
 mod outcome;
+mod plain;
 mod property_flags;
 mod publish;
+mod running_server;
 mod serve;
+mod sessions;
+mod status;
+mod store;
 mod subscribe;
 pub(crate) mod usage;
+mod when;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -22,6 +30,16 @@ pub(crate) enum Command {
     Pub(Box<publish::Arguments>),
     /// Subscribe and print messages, as mosquitto_sub does
     Sub(Box<subscribe::Arguments>),
+    /// Ask the running server how it is
+    Status(status::Arguments),
+    /// Ask the running server which messages were not delivered, to whom and why
+    Drops(drops::Arguments),
+    /// Ask the running server for its sessions: who is there, who is away, what waits
+    Sessions(sessions::Arguments),
+    /// Show what was published on a topic
+    History(history::Arguments),
+    /// Look into the data folder: check it, count and export what is kept, repair it
+    Store(store::Arguments),
 }
 
 impl Command {
@@ -31,6 +49,11 @@ impl Command {
             Self::Serve(arguments) => serve::run(&arguments),
             Self::Pub(arguments) => publish::run(&arguments),
             Self::Sub(arguments) => subscribe::run(&arguments),
+            Self::Status(arguments) => status::run(&arguments),
+            Self::Drops(arguments) => drops::run(&arguments),
+            Self::Sessions(arguments) => sessions::run(&arguments),
+            Self::History(arguments) => history::run(&arguments),
+            Self::Store(arguments) => store::run(&arguments),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! `darter serve`: the server.
 
+#[cfg(unix)]
+mod administration;
 mod banner;
+mod closing;
 mod log;
 mod open_files;
 #[cfg(unix)]
@@ -10,22 +13,26 @@ mod stop;
 use anyhow::Context;
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use darter_broker::{Broker, Watch};
-use darter_config::{BadHost, Config, Host};
+use darter_config::{BadHost, Config, DataDir, Host};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process::ExitCode;
 use std::{process, thread};
 
 const NOTES: &str = "\
 Without options the server listens on port 1883 for programs on this computer only. Its state (sessions, retained \
-messages, queued messages) is in memory and gone when it stops. Ctrl-C or SIGTERM stops it: its clients are told, and \
-it exits with 0.
+messages, queued messages) is kept in the platform's own place for data: $XDG_DATA_HOME/darter or \
+~/.local/share/darter, for a service of systemd $STATE_DIRECTORY, on macOS ~/Library/Application Support/darter, on \
+Windows %LOCALAPPDATA%\\darter. Ctrl-C or SIGTERM stops it: its clients are told, what is not on the disk yet is \
+written, and it exits with 0.
 
 Examples:
   darter serve                         for this computer only
   darter serve --port 1884             the same on another port
   darter serve --bind 0.0.0.0          for everybody in the network; there are no passwords yet
+  darter serve --data-dir /srv/mqtt    with its state in another folder
+  darter serve --memory                with nothing written to the disk
   darter serve --config darter.toml    with a configuration file (see docs/config.md)";
 
 /// The options of `darter serve`.
@@ -45,8 +52,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "How to run")]
     shards: Option<u8>,
 
-    /// Keep all state in memory; so far this is always so
-    #[arg(long, help_heading = "How to run")]
+    /// Folder for sessions and messages, made if it is not there [default: the platform's own place for data]
+    #[arg(long, value_name = "DIR", help_heading = "How to run")]
+    data_dir: Option<PathBuf>,
+
+    /// Keep all state in memory and write nothing: it is gone when the server stops
+    #[arg(long, conflicts_with = "data_dir", help_heading = "How to run")]
     memory: bool,
 
     /// How much to log on standard error: off, error, warn, info, debug or trace [default: info]
@@ -101,14 +112,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log::start(config.log.level);
     open_files::allow_as_many_as_possible();
     let options = config.options()?;
+    let folder = config.storage.data_dir.folder()?;
     let stop = stop::Signal::listen().context("cannot watch for signals")?;
     let broker = Broker::start(&options)?;
     end_with_a_shard(broker.watch()).context("cannot watch over the shards")?;
+    #[cfg(unix)]
+    let administration = administration::open(folder.as_deref(), &broker);
 
     let addresses = banner::json(broker.addresses());
     match arguments.print_addresses {
         Some(Format::Json) => say(&addresses),
-        None => say(&banner::text(broker.addresses(), &banner::program())),
+        None => say(&banner::text(broker.addresses(), folder.as_deref(), &banner::program())),
     }
     if let Some(mut ready) = ready {
         ready.write_all(addresses.as_bytes()).context("cannot write to the descriptor of --ready-fd")?;
@@ -116,7 +130,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     stop.wait();
     tracing::info!("stopping: every client is disconnected");
+    #[cfg(unix)]
+    drop(administration);
+    let view = broker.view();
     broker.shutdown();
+    closing::log(folder.as_deref(), &view.store_report());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -148,6 +166,13 @@ impl Arguments {
         }
         if self.shards.is_some() {
             config.server.shards = self.shards;
+        }
+        if self.memory {
+            config.storage.data_dir = DataDir::Memory;
+        }
+        if let Some(folder) = &self.data_dir {
+            let folder = path::absolute(folder).context("--data-dir does not name a folder")?;
+            config.storage.data_dir = DataDir::Folder(folder);
         }
         if let Some(level) = &self.log_level {
             config.log.level = level.parse()?;

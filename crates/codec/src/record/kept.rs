@@ -1,6 +1,6 @@
 //! What a store gives back when a server starts.
 
-use super::SessionNumber;
+use super::{PublicationId, SessionNumber};
 use crate::{Message, PacketId, SubscriptionOptions};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,11 +11,13 @@ use alloc::vec::Vec;
 pub struct Kept {
     /// The sessions.
     pub sessions: Vec<KeptSession>,
-    /// Wills of clients that were connected without a session that outlives the connection.
-    pub wills: Vec<KeptWill>,
+    /// Wills of clients that were connected without a session that outlives the connection, each with the number of the
+    /// session that it was told for.
+    pub wills: Vec<(SessionNumber, KeptWill)>,
     /// Retained messages with their stamps.
     pub retained: Vec<(Message, u64)>,
-    /// The largest session number that was ever stored.
+    /// The largest session number that was ever stored, sessions compared without their topmost 8 bits, which name the shard
+    /// that made them.
     pub last_session: SessionNumber,
     /// The largest stamp of a retained message that was ever stored.
     pub last_stamp: u64,
@@ -36,6 +38,11 @@ pub struct KeptSession {
     pub subscriptions: Vec<KeptSubscription>,
     /// QoS 2 packet identifiers received and not released.
     pub incoming: Vec<PacketId>,
+    /// Those of them whose messages went to several shards. A crash may have come before every copy was stored.
+    pub spread: Vec<PacketId>,
+    /// Messages of the queue that are copies of such publications, for those whose publishers' sessions still have the packet
+    /// identifier among the incoming ones.
+    pub copies: Vec<KeptCopy>,
     /// Messages sent and not acknowledged, in the order of their sequences.
     pub unacknowledged: Vec<Unacknowledged>,
     /// Sequence of the next message to join its queue.
@@ -74,6 +81,19 @@ pub struct Unacknowledged {
     pub exactly_once: bool,
     /// PUBREC arrived (QoS 2 only).
     pub released: bool,
+}
+
+/// A message of a queue that is one of the copies of a QoS 2 publication which went to several shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCopy {
+    /// Its place in the queue.
+    pub sequence: u64,
+    /// The publication.
+    pub publication: PublicationId,
+    /// The shared subscription by which it came, as `$share/group/filter`.
+    pub group: Option<Arc<str>>,
+    /// It was delivered; the row stays only to show that.
+    pub finished: bool,
 }
 
 /// A will as it is kept.

@@ -2,6 +2,7 @@
 
 use crate::key::{Key, Kind, Number, Section};
 use crate::quantity::Unit;
+use darter_broker::QueuePolicy;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -21,7 +22,9 @@ macro_rules! limit {
                 word: None,
                 get: |c| u64::try_from(c.limits.$field).ok(),
                 set: |c, value| {
-                    c.limits.$field = value.and_then(|value| value.try_into().ok()).unwrap_or(c.limits.$field);
+                    // What a small computer cannot count that far is without a limit there.
+                    c.limits.$field =
+                        value.map_or(c.limits.$field, |value| value.try_into().unwrap_or(!0));
                 },
             }),
         }
@@ -103,7 +106,41 @@ pub(crate) const SECTION: Section = Section {
             1..=1_000_000_000,
             "Most messages that wait in one session for its client."
         ),
-        limit!(queue_bytes, Bytes, KIB..=2 * GIB, "Most bytes that wait in one session for its client."),
+        limit!(queue_bytes, Bytes, KIB..=1024 * GIB, "Most bytes that wait in one session for its client."),
+        limit!(
+            queues_messages,
+            Count,
+            1..=1_000_000_000_000,
+            "Most messages that wait in all sessions of the server together."
+        ),
+        limit!(
+            queues_bytes,
+            Bytes,
+            KIB..=1024 * GIB,
+            "Most bytes that wait in all sessions of the server together."
+        ),
+        Key {
+            name: "queue_policy",
+            meaning: "What happens to a message for which there is no room in a queue. \"drop-oldest\": the oldest \
+                      messages that were not sent yet make room for it. \"drop-newest\": it is dropped. \
+                      \"disconnect\": it is dropped, and the session's client, if it is there, is disconnected. Each \
+                      message dropped is counted by client, topic and reason.",
+            kind: Kind::Choice {
+                words: &["drop-oldest", "drop-newest", "disconnect"],
+                get: |c| match c.limits.queue_policy {
+                    QueuePolicy::DropOldest => "drop-oldest",
+                    QueuePolicy::DropNewest => "drop-newest",
+                    QueuePolicy::Disconnect => "disconnect",
+                },
+                set: |c, word| {
+                    c.limits.queue_policy = match word {
+                        "drop-oldest" => QueuePolicy::DropOldest,
+                        "disconnect" => QueuePolicy::Disconnect,
+                        _ => QueuePolicy::DropNewest,
+                    }
+                },
+            },
+        },
         limit!(
             output_bytes,
             Bytes,

@@ -12,7 +12,15 @@ pub(super) struct Extra {
     pub(super) any: u64,
     /// Shards that store messages for a subscription to the filter, by bit.
     pub(super) persistent: u64,
+    /// Shards with such a subscription of a session that outlives its connection, by bit.
+    pub(super) kept: u64,
     pub(super) groups: Vec<u32>,
+}
+
+impl Extra {
+    fn masks(&self) -> [u64; 3] {
+        [self.any, self.persistent, self.kept]
+    }
 }
 
 /// Every extra in use. Filters in which the same shards are interested share one, so that a subscription on one shard
@@ -20,7 +28,7 @@ pub(super) struct Extra {
 #[derive(Debug, Default)]
 pub(super) struct Extras {
     entries: Slab<Entry>,
-    by_masks: HashMap<(u64, u64), u32>,
+    by_masks: HashMap<[u64; 3], u32>,
 }
 
 #[derive(Debug)]
@@ -56,7 +64,7 @@ impl Extras {
         }
         let extra = self.entries.remove(key as usize).extra;
         if extra.groups.is_empty() {
-            self.by_masks.remove(&(extra.any, extra.persistent));
+            self.by_masks.remove(&extra.masks());
         }
         extra
     }
@@ -65,7 +73,7 @@ impl Extras {
         if extra == Extra::default() {
             return NONE;
         }
-        let masks = (extra.any, extra.persistent);
+        let masks = extra.masks();
         let shareable = extra.groups.is_empty();
         if shareable
             && let Some(key) = self.by_masks.get(&masks)

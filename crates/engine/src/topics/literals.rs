@@ -44,6 +44,13 @@ impl Literals {
         self.find_hashed(self.hash(filter.as_bytes()), filter.as_bytes())
     }
 
+    /// The same, and the whole hash of the name.
+    #[inline]
+    pub(super) fn find_and_hash(&self, name: &str) -> (Option<u32>, u64) {
+        let hash = self.hasher.bytes(name.as_bytes());
+        (self.find_hashed(half(hash), name.as_bytes()), hash)
+    }
+
     pub(super) fn find_or_add(&mut self, filter: &str) -> u32 {
         let filter = filter.as_bytes();
         let hash = self.hash(filter);

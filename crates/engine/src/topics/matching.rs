@@ -13,6 +13,8 @@ pub struct Matches {
     groups: Vec<u32>,
     any: u64,
     persistent: u64,
+    kept: u64,
+    hash: u64,
     /// The nodes reached with the levels so far, and those reached with one more.
     reached: Vec<u32>,
     next: Vec<u32>,
@@ -49,6 +51,18 @@ impl Matches {
         self.persistent
     }
 
+    /// The other shards with a matching subscription, of QoS 1 or 2, of a session that outlives its connection, by bit.
+    #[must_use]
+    pub fn remote_kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// A keyed hash of the topic name, which nobody outside can foretell.
+    #[must_use]
+    pub fn topic_hash(&self) -> u64 {
+        self.hash
+    }
+
     /// True if nobody wants the message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -61,6 +75,7 @@ impl Matches {
         self.groups.clear();
         self.any = 0;
         self.persistent = 0;
+        self.kept = 0;
         self.reached.clear();
         self.next.clear();
     }
@@ -74,7 +89,9 @@ impl SubscriptionTree {
     /// the tree; nothing is allocated once `out` has grown to its use.
     pub fn matches(&self, topic: &str, out: &mut Matches) {
         out.clear();
-        if let Some(literal) = self.literals.find(topic) {
+        let (literal, hash) = self.literals.find_and_hash(topic);
+        out.hash = hash;
+        if let Some(literal) = literal {
             self.found(FilterId::of_literal(literal), out);
         }
         let root = &self.wildcards.nodes[ROOT];
@@ -132,6 +149,7 @@ impl SubscriptionTree {
         if let Some(extra) = self.extras.get(content.extra) {
             out.any |= extra.any;
             out.persistent |= extra.persistent;
+            out.kept |= extra.kept;
             out.groups.extend_from_slice(&extra.groups);
         }
     }

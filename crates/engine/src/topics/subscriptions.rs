@@ -132,9 +132,19 @@ impl SubscriptionTree {
         };
         self.change_extra(id, |extra| {
             extra.any = if any { extra.any | bit } else { extra.any & !bit };
+            extra.kept &= extra.any;
             extra.persistent = if persistent { extra.persistent | bit } else { extra.persistent & !bit };
         });
         self.prune(id);
+    }
+
+    /// Notes whether another shard, which wants something of a filter, has a session for it that outlives its connection.
+    pub fn set_remote_kept(&mut self, filter: &str, shard: u8, kept: bool) {
+        let bit = 1_u64.checked_shl(u32::from(shard)).unwrap_or(0);
+        let Some(id) = self.find(filter) else { return };
+        self.change_extra(id, |extra| {
+            extra.kept = if kept { extra.kept | (bit & extra.any) } else { extra.kept & !bit };
+        });
     }
 
     /// Adds a shared group (section 4.8.2), by the caller's number for it, to a filter (without `$share/group/`).
@@ -192,11 +202,17 @@ impl SubscriptionTree {
         }
     }
 
+    /// Whether a filter has shared groups.
+    #[must_use]
+    pub fn has_groups(&self, id: FilterId) -> bool {
+        let extra = self.content(id).and_then(|content| self.extras.get(content.extra));
+        extra.is_some_and(|extra| !extra.groups.is_empty())
+    }
+
     /// What this shard wants of a filter from the others: any message, and any of QoS 1 or 2.
     #[must_use]
     pub fn interest(&self, id: FilterId) -> (bool, bool) {
-        let grouped = self.content(id).and_then(|content| self.extras.get(content.extra));
-        if grouped.is_some_and(|extra| !extra.groups.is_empty()) {
+        if self.has_groups(id) {
             return (true, true);
         }
         let subscribers = self.subscribers(id);

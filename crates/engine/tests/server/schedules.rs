@@ -16,7 +16,7 @@ const TOPICS: [&str; 2] = ["t/a", "t/b"];
 
 /// One thing that a test does to the clients and their connections.
 #[derive(Debug, Clone)]
-enum Act {
+pub(crate) enum Act {
     Publish {
         publisher: usize,
         topic: usize,
@@ -33,9 +33,14 @@ enum Act {
     Acknowledge(usize, bool),
     Steps(usize),
     Wait(u64),
+    /// The server crashes and is there again with so many shards, so many hours later by its clock.
+    Crash {
+        shards: u8,
+        hours: u64,
+    },
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(crate) fn act() -> impl Strategy<Value = Act> {
     let client = 0..CLIENTS;
     let qos = prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)];
     prop_oneof![
@@ -110,6 +115,9 @@ impl World {
             Act::Acknowledge(client, on) => pair.set_acknowledges(clients[client], on),
             Act::Steps(count) => pair.run_steps(count),
             Act::Wait(milliseconds) => pair.advance(milliseconds),
+            Act::Crash { shards, hours } => {
+                pair.crash_and_restart(shards, pair.server_now() + hours * 3_600_000);
+            }
         }
     }
 
@@ -204,7 +212,7 @@ fn check_stream(qos: QoS, count: u32, seen: &[u32], what: &str) {
     }
 }
 
-fn run(setup: Setup, acts: &[Act]) {
+pub(crate) fn run(setup: Setup, acts: &[Act]) {
     let mut world = World::new(setup);
     for act in acts {
         world.play(act);
@@ -214,7 +222,7 @@ fn run(setup: Setup, acts: &[Act]) {
 }
 
 /// `PROPTEST_CASES` sets the number of cases.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, max_shrink_iters: 2_000, ..ProptestConfig::default() }
 }
 

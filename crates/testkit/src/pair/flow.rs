@@ -57,13 +57,16 @@ impl Pair {
         self.run();
         for count in 0.. {
             assert!(count < ENDLESS, "a deadline that never passes at {}", self.now);
-            let shards = self.nodes.iter().filter_map(|node| node.shard.next_timeout());
+            let (now, server_now) = (self.now, self.server_now());
+            let here = |at: u64| now + at.saturating_sub(server_now);
+            let shards = self.nodes.iter().filter_map(|node| node.shard.next_timeout().map(here));
             let clients = self.clients.iter().filter_map(|client| client.connection.poll_timeout());
             let Some(next) = shards.chain(clients).min().filter(|next| *next <= end) else { break };
             self.now = self.now.max(next);
+            let server_now = self.server_now();
             for node in &mut self.nodes {
-                if node.shard.next_timeout().is_some_and(|at| at <= self.now) {
-                    node.shard.handle_timeout(self.now);
+                if node.shard.next_timeout().is_some_and(|at| at <= server_now) {
+                    node.shard.handle_timeout(server_now);
                     node.touched = true;
                 }
             }
@@ -99,9 +102,19 @@ impl Pair {
 
     /// Changes when the stores commit.
     pub fn set_commits(&mut self, commits: Commits) {
+        self.setup.commits = commits;
         for node in &mut self.nodes {
             node.store.set_commits(commits);
         }
+    }
+
+    /// No store has room any more, or all have again.
+    pub fn set_full(&mut self, full: bool) {
+        for node in &mut self.nodes {
+            node.store.set_full(full);
+            node.touched = true;
+        }
+        self.run();
     }
 
     /// Batches that wait for their commit at a shard.

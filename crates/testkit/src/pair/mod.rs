@@ -9,12 +9,13 @@ mod client;
 mod flow;
 mod node;
 mod raw;
+mod restart;
 mod wire;
 
 use crate::dice::Dice;
 use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
-use darter_codec::{Connect, ReasonCode};
+use darter_codec::{Connect, Message, ReasonCode};
 use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node};
@@ -50,6 +51,8 @@ impl Default for Setup {
 pub struct Pair {
     setup: Setup,
     now: u64,
+    /// How far the server's clock is ahead of that of the clients; it wraps.
+    ahead: u64,
     nodes: Vec<Node>,
     /// From each shard to each shard.
     lanes: Vec<VecDeque<Item>>,
@@ -76,6 +79,7 @@ impl Pair {
     pub fn with(setup: Setup) -> Self {
         let mut pair = Self {
             now: 1_000,
+            ahead: 0,
             nodes: Vec::new(),
             lanes: Vec::new(),
             held_lanes: Vec::new(),
@@ -111,30 +115,37 @@ impl Pair {
 
     /// The server disconnects everybody, as it does when it is told to stop.
     pub fn shut_down(&mut self) {
+        let now = self.server_now();
         for node in &mut self.nodes {
-            node.shard.close_all(self.now, ReasonCode::ServerShuttingDown, "the server is shutting down");
+            node.shard.close_all(now, ReasonCode::ServerShuttingDown, "the server is shutting down");
             node.touched = true;
         }
     }
 
     fn build(&mut self) {
-        let Setup { shards, key, limits, commits, seed } = self.setup.clone();
+        self.build_nodes();
+        self.dice = self.setup.seed.map(Dice::new);
+    }
+
+    fn build_nodes(&mut self) {
+        let Setup { shards, key, limits, commits, .. } = self.setup.clone();
+        let now = self.server_now();
         let node = |index| Node {
-            shard: Shard::new(Place { index, shards, key }, limits.clone(), key ^ u64::from(index), self.now),
+            shard: Shard::new(Place { index, shards, key }, limits.clone(), key ^ u64::from(index), now),
             store: LateStore::new(commits),
             wires: Vec::new(),
             touched: false,
             writable: Vec::new(),
             events: Vec::new(),
+            records: Vec::new(),
         };
         self.nodes = (0..shards).map(node).collect();
         let lanes = usize::from(shards) * usize::from(shards);
         self.lanes = (0..lanes).map(|_| VecDeque::new()).collect();
         self.held_lanes = vec![false; lanes];
-        self.dice = seed.map(Dice::new);
     }
 
-    /// Milliseconds of the clock.
+    /// Milliseconds of the clients' clock, which is the server's as well until it starts again with another one.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.now
@@ -195,6 +206,11 @@ impl Pair {
         self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.events)).collect()
     }
 
+    /// Takes what went into the history, shard by shard.
+    pub fn records(&mut self) -> Vec<Message> {
+        self.nodes.iter_mut().flat_map(|node| std::mem::take(&mut node.records)).collect()
+    }
+
     /// Everything that a shard's store has committed.
     #[must_use]
     pub fn kept(&self, shard: usize) -> &[Kept] {
@@ -229,7 +245,8 @@ impl Pair {
     fn server_loses(&mut self, wire: usize) {
         self.wires[wire].up.silence();
         if let Some(ServerEnd { node, link }) = self.wires[wire].server.take() {
-            self.nodes[node].shard.lost(self.now, link);
+            let now = self.server_now();
+            self.nodes[node].shard.lost(now, link);
             self.nodes[node].touched = true;
         }
     }

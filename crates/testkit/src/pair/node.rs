@@ -4,6 +4,7 @@ use super::Pair;
 use super::wire::ServerEnd;
 use crate::late_store::LateStore;
 use bytes::Bytes;
+use darter_codec::Message;
 use darter_engine::{Effect, Event, LinkId, PeerItem, Shard};
 use darter_store::{Answer, Store};
 
@@ -19,6 +20,8 @@ pub(crate) struct Node {
     /// Links whose client made room for more.
     pub(crate) writable: Vec<LinkId>,
     pub(crate) events: Vec<Event>,
+    /// What went into the history.
+    pub(crate) records: Vec<Message>,
 }
 
 /// What one shard hands to another.
@@ -35,7 +38,7 @@ const ENDLESS: usize = 100_000;
 impl Pair {
     /// The node takes a new connection.
     pub(super) fn accept(&mut self, node: usize, wire: usize) -> ServerEnd {
-        let now = self.now;
+        let now = self.server_now();
         let one = &mut self.nodes[node];
         let link = one.shard.accept(now);
         let slot = link.slot as usize;
@@ -49,7 +52,7 @@ impl Pair {
 
     /// The node reads at most `most` bytes from a wire.
     pub(super) fn read_up(&mut self, wire: usize, most: usize) {
-        let now = self.now;
+        let now = self.server_now();
         let Some(ServerEnd { node, link }) = self.wires[wire].server else { return };
         self.nodes[node].touched = true;
         let bytes = self.wires[wire].up.read(most);
@@ -80,7 +83,8 @@ impl Pair {
         if bytes.is_empty() {
             return;
         }
-        let consumed = self.nodes[node].shard.receive(self.now, link, &bytes, Some(&bytes));
+        let now = self.server_now();
+        let consumed = self.nodes[node].shard.receive(now, link, &bytes, Some(&bytes));
         self.wires[wire].input.splice(0..0, bytes[consumed..].iter().copied());
     }
 
@@ -107,7 +111,9 @@ impl Pair {
                 break;
             }
         }
-        self.nodes[node].shard.finish_turn();
+        let one = &mut self.nodes[node];
+        one.shard.take_records(&mut one.records);
+        one.shard.finish_turn();
     }
 
     fn settle(&mut self, node: usize) {
@@ -117,7 +123,8 @@ impl Pair {
             self.submit(node);
             while let Some(answer) = self.nodes[node].store.poll() {
                 any = true;
-                let (now, shard) = (self.now, &mut self.nodes[node].shard);
+                let now = self.server_now();
+                let shard = &mut self.nodes[node].shard;
                 match answer {
                     Answer::Committed(batch) => shard.handle_committed(now, batch),
                     Answer::Full(full) => shard.handle_full(full),
@@ -150,7 +157,8 @@ impl Pair {
         match effect {
             Effect::Authenticate { link, connect } => {
                 let verdict = (self.verdict)(&connect);
-                self.nodes[node].shard.handle_verdict(self.now, link, &connect, verdict);
+                let now = self.server_now();
+                self.nodes[node].shard.handle_verdict(now, link, &connect, verdict);
             }
             Effect::Move { link, shard } => {
                 let Some(wire) = self.wire_of(node, link) else { return };
@@ -183,7 +191,8 @@ impl Pair {
         match item {
             Item::Peer(item) => {
                 let from = u8::try_from(from).expect("at most 64 shards");
-                self.nodes[to].shard.handle_peer(self.now, from, item);
+                let now = self.server_now();
+                self.nodes[to].shard.handle_peer(now, from, item);
             }
             Item::Wire(wire) => {
                 let end = self.accept(to, wire);
@@ -194,6 +203,7 @@ impl Pair {
     }
 
     fn write(&mut self, node: usize, link: LinkId) {
+        let now = self.server_now();
         let Some(wire) = self.wire_of(node, link) else { return };
         let wire = &mut self.wires[wire];
         let room = wire.window.saturating_sub(wire.down.len());
@@ -211,6 +221,6 @@ impl Pair {
             written += part;
         }
         output.advance(written);
-        shard.written(self.now, link);
+        shard.written(now, link);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 /// MQTT's port, which clients use when they are not told another one.
 const MQTT_PORT: u16 = 1883;
 
-/// The banner. `program` is what to type to run Darter.
-pub(super) fn text(addresses: &[SocketAddr], program: &str) -> String {
+/// The banner. State is in `folder`, or in memory; `program` is what to type to run Darter.
+pub(super) fn text(addresses: &[SocketAddr], folder: Option<&Path>, program: &str) -> String {
     let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let mut text = format!("Darter {} is ready for MQTT clients.\n\n", env!("CARGO_PKG_VERSION"));
     let _ = writeln!(text, "  Listening  {}", listed.join(" and "));
@@ -20,7 +21,10 @@ pub(super) fn text(addresses: &[SocketAddr], program: &str) -> String {
     } else {
         let _ = writeln!(text, "  Open to    everybody who can reach this computer, without a password");
     }
-    let _ = writeln!(text, "  State      in memory; it is gone when the server stops");
+    let _ = match folder {
+        Some(folder) => writeln!(text, "  State      kept in {}", folder.display()),
+        None => writeln!(text, "  State      in memory; it is gone when the server stops"),
+    };
     let (where_to, quote) = (connection_flags(addresses), if cfg!(windows) { '"' } else { '\'' });
     let _ = writeln!(text, "\nTry it, in two other terminals:\n");
     let _ = writeln!(text, "  {program} sub{where_to} -t {quote}#{quote} -v");
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn on_loopback_and_the_usual_port_the_commands_are_short() {
-        let text = text(&addresses(&["127.0.0.1:1883", "[::1]:1883"]), "darter");
+        let text = text(&addresses(&["127.0.0.1:1883", "[::1]:1883"]), None, "darter");
         assert!(text.starts_with("Darter "), "{text}");
         assert!(text.contains("127.0.0.1:1883 and [::1]:1883"), "{text}");
         assert!(text.contains("this computer only"), "{text}");
@@ -77,17 +81,24 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_of_the_state_is_named() {
+        let text = text(&addresses(&["127.0.0.1:1883"]), Some(Path::new("/srv/mqtt")), "darter");
+        assert!(text.contains("  State      kept in /srv/mqtt\n"), "{text}");
+        assert!(!text.contains("in memory"), "{text}");
+    }
+
+    #[test]
     fn another_port_is_in_the_commands() {
-        let text = text(&addresses(&["127.0.0.1:4321"]), "target/debug/darter");
+        let text = text(&addresses(&["127.0.0.1:4321"]), None, "target/debug/darter");
         assert!(text.contains("  target/debug/darter pub -p 4321 -t hello -m world\n"), "{text}");
     }
 
     #[test]
     fn a_server_for_the_network_says_that_there_is_no_password() {
-        let every = text(&addresses(&["0.0.0.0:1883"]), "darter");
+        let every = text(&addresses(&["0.0.0.0:1883"]), None, "darter");
         assert!(every.contains("everybody who can reach this computer, without a password"), "{every}");
         assert!(every.contains("darter pub -t hello"), "{every}");
-        let one = text(&addresses(&["192.168.1.7:1883"]), "darter");
+        let one = text(&addresses(&["192.168.1.7:1883"]), None, "darter");
         assert!(one.contains("darter pub -h 192.168.1.7 -t hello"), "{one}");
         assert!(one.contains("everybody"), "{one}");
     }

@@ -119,6 +119,14 @@ fn remote_interest_is_joined_over_all_matching_filters() {
     tree.set_remote("a/#", 63, true, false);
     tree.matches("a/b", &mut matches);
     assert_eq!((matches.remote_any(), matches.remote_persistent()), (1 | 1 << 63, 0));
+    tree.set_remote_kept("a/#", 63, true);
+    tree.set_remote_kept("nobody wants it", 63, true);
+    tree.matches("a/x", &mut matches);
+    assert_eq!(matches.remote_kept(), 1 << 63);
+    tree.set_remote_kept("a/#", 63, false);
+    tree.matches("a/x", &mut matches);
+    assert_eq!(matches.remote_kept(), 0);
+    tree.set_remote_kept("a/#", 63, true);
     for filter in ["a/+", "a/#", "b", "never/there"] {
         for shard in [0, 5, 63] {
             tree.set_remote(filter, shard, false, false);

@@ -4,11 +4,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 /// Nothing here takes a second; what takes this long hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -19,6 +20,8 @@ const CONNECT: &[u8] = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00";
 /// A server that is ready; dropping it ends it.
 pub(crate) struct Server {
     child: Option<(Child, BufReader<ChildStdout>)>,
+    /// Where its data is, if nobody else wants it.
+    _home: Option<Home>,
     /// What it printed first, which it does when clients can connect.
     pub(crate) first_line: String,
 }
@@ -31,6 +34,50 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
+/// The folders of a user who has just come, with paths that are short enough for sockets. They go with this.
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new("/tmp").join(format!("darter-test-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        for folder in ["data", "run"] {
+            fs::create_dir_all(path.join(folder)).unwrap();
+        }
+        Self(path)
+    }
+
+    /// Where a program without further options keeps its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.join("data/darter")
+    }
+
+    /// Where sockets of programs without data are.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.0.join("run/darter")
+    }
+
+    /// The program with these arguments, at home here.
+    pub(crate) fn darter(&self, arguments: &[&str]) -> Command {
+        let mut command = darter(arguments);
+        self.lend(&mut command);
+        command
+    }
+
+    fn lend(&self, command: &mut Command) {
+        command.env("XDG_DATA_HOME", self.0.join("data")).env("XDG_RUNTIME_DIR", self.0.join("run"));
+        command.env("DARTER_RUNTIME_DIR", self.runtime()).env_remove("STATE_DIRECTORY");
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The program with these arguments.
 pub(crate) fn darter(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_darter"));
@@ -40,7 +87,7 @@ pub(crate) fn darter(arguments: &[&str]) -> Command {
 
 /// Runs a program that ends by itself.
 pub(crate) fn finished(command: Command) -> Ended {
-    let mut child = spawned(command);
+    let (mut child, _home) = spawned(command);
     let out = BufReader::new(child.stdout.take().unwrap());
     ended(child, out)
 }
@@ -48,7 +95,7 @@ pub(crate) fn finished(command: Command) -> Ended {
 /// A file with this text, which is there while the tests run.
 pub(crate) fn file(name: &str, text: &str) -> String {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, text).unwrap();
+    fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
@@ -82,14 +129,14 @@ impl Server {
     /// Returns when it has said that it is ready.
     #[track_caller]
     pub(crate) fn start(command: Command) -> Self {
-        let mut child = spawned(command);
+        let (mut child, home) = spawned(command);
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut first_line = String::new();
         out.read_line(&mut first_line).unwrap();
         if first_line.is_empty() {
             panic!("the server did not start: {:?}", ended(child, out));
         }
-        Self { child: Some((child, out)), first_line }
+        Self { child: Some((child, out)), _home: home, first_line }
     }
 
     /// The addresses in its line of JSON.
@@ -99,6 +146,17 @@ impl Server {
             .filter(|part| part.contains(':') && !part.starts_with(':'))
             .map(Into::into)
             .collect()
+    }
+
+    /// Its process number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().unwrap().0.id()
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> String {
+        let address = self.addresses().remove(0);
+        address.rsplit_once(':').unwrap().1.to_owned()
     }
 
     /// Sends the signal and waits for the end. What it printed then lacks the first line.
@@ -127,9 +185,14 @@ impl Ended {
     }
 }
 
-fn spawned(mut command: Command) -> Child {
+/// A program, with a home of its own unless it has one.
+fn spawned(mut command: Command) -> (Child, Option<Home>) {
+    let home = command.get_envs().all(|(name, _)| name != "XDG_DATA_HOME").then(Home::new);
+    if let Some(home) = &home {
+        home.lend(&mut command);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
+    (command.spawn().unwrap(), home)
 }
 
 #[track_caller]

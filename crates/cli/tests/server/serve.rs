@@ -1,11 +1,7 @@
 //! `darter serve` as a program: what it prints, when it is ready, how it stops, and what it says when it cannot start.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-mod started;
-
+use crate::started::{Home, Server, connack, darter, file, finished, packets};
 use nix::sys::signal::Signal;
-use started::{Server, connack, darter, file, finished, packets};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
@@ -32,13 +28,15 @@ fn without_a_command_the_server_starts() {
 
 #[test]
 fn the_welcome_says_where_who_and_what_to_type_next() {
-    let server = Server::start(darter(&["--port", "0"]));
+    let home = Home::new();
+    let server = Server::start(home.darter(&["--port", "0"]));
     assert!(server.first_line.contains("is ready"), "{}", server.first_line);
     let ended = server.stop(Signal::SIGTERM);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let (_, after) = ended.out.split_once("127.0.0.1:").unwrap();
     let port: String = after.chars().take_while(char::is_ascii_digit).collect();
-    for part in ["this computer only", "in memory", "Ctrl-C"] {
+    let kept = format!("  State      kept in {}\n", home.data().display());
+    for part in ["this computer only", &kept, "Ctrl-C"] {
         assert!(ended.out.contains(part), "{part}: {}", ended.out);
     }
     assert!(ended.out.contains(&format!(" sub -p {port} -t '#' -v\n")), "{}", ended.out);

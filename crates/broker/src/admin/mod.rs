@@ -1,0 +1,106 @@
+//! Live administration: questions to the running server, each answered by a plain function.
+//!
+//! [`answer`] takes a request and gives an answer, both JSON objects. A request names what it wants in `do`, and has the
+//! fields of that: `{"do":"drops","limit":10}`. The answer is `{"ok": ...}` or `{"error": "why"}`. There is one file for
+//! each noun, with its request and its answer; whoever serves them, over the Unix socket of this module or over HTTP,
+//! adds nothing.
+//!
+//! On systems with Unix sockets, `Socket` serves them to the user whom the server belongs to, one object a line.
+
+#[cfg(unix)]
+mod ask;
+mod drops;
+pub mod history;
+#[cfg(unix)]
+mod place;
+mod sessions;
+#[cfg(unix)]
+mod socket;
+mod status;
+mod store;
+#[cfg(all(test, unix))]
+mod tests;
+
+#[cfg(unix)]
+pub use ask::{AskError, Connection};
+pub use drops::Drops;
+pub use history::Queries;
+#[cfg(unix)]
+pub use place::{FindError, Found, find, find_any, find_by_port};
+pub use sessions::Sessions;
+#[cfg(unix)]
+pub use socket::Socket;
+pub use store::report;
+
+use crate::View;
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::sync::Arc;
+
+/// What the questions are about.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The server.
+    pub view: View,
+    /// Its history, if it keeps one.
+    pub history: Option<Arc<dyn Queries>>,
+}
+
+/// Why a request is not answered, in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Subject {
+    /// A server with its history.
+    #[must_use]
+    pub fn new(view: View) -> Self {
+        let history = view.history().cloned().map(|history| history as Arc<dyn Queries>);
+        Self { view, history }
+    }
+}
+
+type Handler = fn(&Subject, Value) -> Result<Value, Refusal>;
+
+/// Every noun and the function that answers for it.
+const HANDLERS: &[(&str, Handler)] = &[
+    ("status", |subject, request| status::answer(subject, &read(request)?)),
+    ("drops", |subject, request| drops::answer(subject, &read(request)?)),
+    ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
+    ("store", |subject, request| store::answer(subject, &read(request)?)),
+    ("history", |subject, request| history::answer_live(subject, &read(request)?)),
+];
+
+/// Answers one request, whatever it is.
+#[must_use]
+pub fn answer(subject: &Subject, request: &[u8]) -> Value {
+    match dispatch(subject, request) {
+        Ok(value) => json!({ "ok": value }),
+        Err(Refusal(why)) => json!({ "error": why }),
+    }
+}
+
+fn dispatch(subject: &Subject, request: &[u8]) -> Result<Value, Refusal> {
+    let mut request: Map<String, Value> = serde_json::from_slice(request)
+        .map_err(|error| Refusal(format!("a request is a JSON object on one line: {error}")))?;
+    let known = || HANDLERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let Some(wanted) = request.remove("do") else {
+        return Err(Refusal(format!("\"do\" is missing; it names one of {}", known())));
+    };
+    let handler = HANDLERS.iter().find(|(name, _)| wanted == *name);
+    let (name, handler) =
+        handler.ok_or_else(|| Refusal(format!("{wanted} is not known; there are {}", known())))?;
+    handler(subject, Value::Object(request)).map_err(|Refusal(why)| Refusal(format!("{name}: {why}")))
+}
+
+/// A request's fields. Unknown ones are refused.
+fn read<T: serde::de::DeserializeOwned>(request: Value) -> Result<T, Refusal> {
+    serde_json::from_value(request).map_err(|error| Refusal(error.to_string()))
+}

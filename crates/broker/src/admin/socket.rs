@@ -1,0 +1,267 @@
+//! The Unix socket that the questions come through, and the thread that answers them.
+//!
+//! Only the user whom the server belongs to (and root) can connect, because of the mode of the socket file; nobody is
+//! asked for a name. The thread never touches what serves MQTT, but for the questions that the handlers put to the
+//! shards. Everything is bounded: connections, the length of a request, and the time that a client may take.
+
+use super::{Subject, answer, place};
+use darter_net::owner_only::OwnerListener;
+use mio::net::UnixStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use serde_json::json;
+use slab::Slab;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// Connections at once.
+const CONNECTIONS: usize = 16;
+/// Bytes of the longest request.
+const REQUEST: usize = 64 * 1024;
+/// How long a client may take for its next request, and how long to read its answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LISTENER: Token = Token(usize::MAX - 1);
+const STOP: Token = Token(usize::MAX - 2);
+
+/// The open socket. Dropping it closes it and removes its file.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    pointer: Option<PathBuf>,
+    stop: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Socket {
+    /// Opens the socket for a server with this data folder, or without one, and answers from now on.
+    ///
+    /// # Errors
+    /// When there is no place for a socket, another server has it, or the system gives no thread.
+    pub fn open(data_folder: Option<&Path>, subject: Subject) -> io::Result<Self> {
+        Self::open_with(data_folder, subject, PATIENCE)
+    }
+
+    pub(crate) fn open_with(
+        data_folder: Option<&Path>,
+        subject: Subject,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let port = subject.view.addresses().first().map_or(0, std::net::SocketAddr::port);
+        let poll = Poll::new()?;
+        let stop = Waker::new(poll.registry(), STOP)?;
+        let place::Opened { mut listener, pointer } = place::open(data_folder, port)?;
+        listener.register(poll.registry(), LISTENER)?;
+        let path = listener.path().to_owned();
+        let serving = Serving { poll, listener, subject, patience, clients: Slab::new(), eager: Vec::new() };
+        let thread = thread::Builder::new().name("darter-admin".to_owned()).spawn(move || {
+            if let Err(error) = serving.run() {
+                tracing::error!(%error, "live administration has ended; MQTT goes on");
+            }
+        })?;
+        Ok(Self { path, pointer, stop, thread: Some(thread) })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(pointer) = &self.pointer {
+            let _ = fs::remove_file(pointer);
+        }
+        // If the thread cannot be woken, waiting for it would take for ever.
+        if let (Ok(()), Some(thread)) = (self.stop.wake(), self.thread.take()) {
+            // A panic was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread has.
+struct Serving {
+    poll: Poll,
+    listener: OwnerListener,
+    subject: Subject,
+    patience: Duration,
+    clients: Slab<Client>,
+    /// Clients from which more may come without another event.
+    eager: Vec<usize>,
+}
+
+struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// The answer, as far as it was not written.
+    output: Vec<u8>,
+    written: usize,
+    /// Nothing more comes from it, or is wanted.
+    ending: bool,
+    deadline: Instant,
+}
+
+/// How it goes on with a client.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// When its socket reports something.
+    Wait,
+    /// At once.
+    Again,
+    /// Not at all.
+    Gone,
+}
+
+impl Serving {
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(CONNECTIONS + 2);
+        loop {
+            match self.poll.poll(&mut events, self.timeout()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            }
+            for key in std::mem::take(&mut self.eager) {
+                self.serve(key);
+            }
+            for event in &events {
+                match event.token() {
+                    STOP => return Ok(()),
+                    LISTENER => self.accept(),
+                    Token(key) => self.serve(key),
+                }
+            }
+            let now = Instant::now();
+            self.clients.retain(|_, client| client.deadline > now);
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.eager.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.clients.iter().map(|(_, client)| client.deadline).min()?;
+        // The poller counts in milliseconds and rounds down.
+        Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok(stream) => self.add(stream),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection for live administration cannot be accepted");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, mut stream: UnixStream) {
+        if self.clients.len() >= CONNECTIONS {
+            let refusal = json!({ "error": format!("there are {CONNECTIONS} connections already") });
+            // It is the first thing written: it fits, or the client is gone.
+            let _ = writeln!(stream, "{refusal}");
+            return;
+        }
+        let entry = self.clients.vacant_entry();
+        let (token, both) = (Token(entry.key()), Interest::READABLE | Interest::WRITABLE);
+        if self.poll.registry().register(&mut stream, token, both).is_ok() {
+            entry.insert(Client {
+                stream,
+                input: Vec::new(),
+                output: Vec::new(),
+                written: 0,
+                ending: false,
+                deadline: Instant::now() + self.patience,
+            });
+        }
+    }
+
+    fn serve(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        match client.go_on(&self.subject, self.patience) {
+            Next::Wait => {}
+            Next::Again => self.eager.push(key),
+            Next::Gone => drop(self.clients.remove(key)),
+        }
+    }
+}
+
+impl Client {
+    /// Writes what is to be written, then reads, and answers one request at most.
+    fn go_on(&mut self, subject: &Subject, patience: Duration) -> Next {
+        let outcome = self.flush().and_then(|written| if written { self.read() } else { Ok(false) });
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Next::Again,
+            Err(_) => return Next::Gone,
+            Ok(false) => return Next::Wait,
+            Ok(true) => {}
+        }
+        match self.take_request() {
+            Some(request) if request.trim_ascii().is_empty() => {}
+            Some(request) => self.reply(&answer(subject, &request), patience),
+            None if self.input.len() > REQUEST => {
+                self.input = Vec::new();
+                self.ending = true;
+                self.reply(&json!({ "error": format!("a request has at most {REQUEST} bytes") }), patience);
+            }
+            None if self.ending => return Next::Gone,
+            None => {}
+        }
+        Next::Again
+    }
+
+    /// Whether everything is written.
+    fn flush(&mut self) -> io::Result<bool> {
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.output = Vec::new();
+        self.written = 0;
+        Ok(true)
+    }
+
+    /// Whether there is something to look at: more input, a request that waits, or the end.
+    fn read(&mut self) -> io::Result<bool> {
+        if self.ending || self.input.contains(&b'\n') || self.input.len() > REQUEST {
+            return Ok(true);
+        }
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => self.ending = true,
+            Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// The next line, or what stands before the end.
+    fn take_request(&mut self) -> Option<Vec<u8>> {
+        let line = self.input.iter().position(|byte| *byte == b'\n');
+        let end = match line {
+            Some(end) if end <= REQUEST => end + 1,
+            None if self.ending && !self.input.is_empty() => self.input.len(),
+            _ => return None,
+        };
+        Some(self.input.drain(..end).collect())
+    }
+
+    fn reply(&mut self, answer: &serde_json::Value, patience: Duration) {
+        self.output = answer.to_string().into_bytes();
+        self.output.push(b'\n');
+        self.deadline = Instant::now() + patience;
+    }
+}

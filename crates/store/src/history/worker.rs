@@ -1,0 +1,101 @@
+//! The history's thread.
+
+use super::folder::Folder;
+use super::options::Place;
+use super::recovery;
+use super::shared::Shared;
+use darter_codec::Message;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Instant;
+
+/// So many items are taken before what waits is written.
+const BATCH: usize = 512;
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A point, and its time.
+    Point(u64, Message),
+    /// Everything before shall be kept for good; then the sender is answered.
+    Flush(SyncSender<()>),
+}
+
+/// Works until nobody can tell it anything any more.
+pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
+    // Whatever happens here, nobody shall wait for ever.
+    let ready = Ready(shared);
+    match &shared.options.place {
+        Place::Memory => {
+            drop(ready);
+            while let Ok(item) = items.recv() {
+                match item {
+                    Item::Point(time, message) => {
+                        taken(shared, &message);
+                        shared.ring().keep(time, message, &shared.counters);
+                    }
+                    Item::Flush(answer) => drop(answer.send(())),
+                }
+            }
+        }
+        Place::Folder(path) => {
+            let mut folder = Folder::new(shared.clone(), path.clone());
+            recovery::open(&mut folder);
+            drop(ready);
+            keep_files(&mut folder, items);
+        }
+    }
+}
+
+fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
+    let every = folder.shared.options.sync_every;
+    let mut sync_at = Instant::now() + every;
+    loop {
+        // With nothing to sync there is no reason to wake up.
+        let first = match folder.is_dirty() {
+            true => items.recv_timeout(sync_at.saturating_duration_since(Instant::now())),
+            false => items.recv().map_err(RecvTimeoutError::from),
+        };
+        let mut answers = Vec::new();
+        match first {
+            Ok(first) => {
+                for item in std::iter::once(first).chain(items.try_iter()).take(BATCH) {
+                    match item {
+                        Item::Point(time, message) => {
+                            taken(&folder.shared, &message);
+                            folder.keep(time, &message);
+                        }
+                        Item::Flush(answer) => answers.push(answer),
+                    }
+                }
+                folder.flush();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if !answers.is_empty() || Instant::now() >= sync_at {
+            folder.sync();
+            sync_at = Instant::now() + every;
+        }
+        for answer in answers {
+            // Who asked may have gone.
+            let _ = answer.send(());
+        }
+    }
+    folder.finish();
+}
+
+/// A point no longer waits.
+fn taken(shared: &Shared, message: &Message) {
+    shared.queued_bytes.fetch_sub(message.size(), Ordering::Relaxed);
+}
+
+/// Says that questions can be answered when it is dropped.
+struct Ready<'s>(&'s Shared);
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        self.0.set_ready();
+    }
+}

@@ -1,0 +1,198 @@
+//! Giving disk space back: what is still wanted of the oldest segment is written again at the end, then it is deleted.
+//!
+//! Segments go in the order in which they came. So whatever says that a record is done with outlives that record, and
+//! needs no care of its own.
+
+use super::entry::{Entry, Kind, with_state};
+use super::frame::{Checksum, Found, Hint, scan};
+use super::index::{Index, Place, SessionPlaces};
+use super::journal::Journal;
+use super::segment::HEADER;
+use super::totals::What;
+use darter_codec::record::{RowState, SessionNumber};
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+
+/// Bytes that are written again before others get their turn.
+const SLICE: usize = 256 * 1024;
+/// Segments that need not be mostly wanted: the log may always be that long.
+const FREE_SEGMENTS: u64 = 4;
+
+/// A segment, its bytes, and the wanted records of it that were not looked at yet.
+type UnderWay = (u32, Vec<u8>, std::vec::IntoIter<(Kind, Range<usize>)>);
+
+/// What the oldest segment still has to give.
+#[derive(Debug, Default)]
+pub(super) struct Compaction {
+    under_way: Option<UnderWay>,
+    /// A segment of which everything was written again, once all of that is on the disk.
+    pub(super) emptied: Option<u32>,
+    /// Segments with damaged records; they are set aside instead of deleted.
+    damaged: BTreeSet<u32>,
+    /// Every segment up to this one is to be written again, so that nobody trips over its damage twice.
+    through: u32,
+}
+
+impl Compaction {
+    /// Nothing under way yet; `damaged` segments are known, and all up to `through` are to be written again.
+    pub(super) fn new(damaged: BTreeSet<u32>, through: u32) -> Self {
+        Self { damaged, through, ..Self::default() }
+    }
+
+    /// Whether segments with damage are still to be written again.
+    pub(super) fn is_mending(&self, journal: &Journal) -> bool {
+        self.through > 0 && journal.segments.first().is_some_and(|first| first <= self.through)
+    }
+
+    /// Whether there is something to do.
+    pub(super) fn is_due(&self, journal: &Journal, segment_bytes: u64, full: bool) -> bool {
+        if self.emptied.is_some() {
+            return false;
+        }
+        if self.under_way.is_some() {
+            return true;
+        }
+        let Some(first) = journal.segments.first().filter(|first| *first != journal.current) else {
+            return false;
+        };
+        if journal.index.usage(first).live == 0 || first <= self.through {
+            return true;
+        }
+        let whole = journal.index.whole_usage();
+        // On a full disk every segment counts, as long as there is more to win than to write.
+        let free = if full { segment_bytes } else { whole.live.max(FREE_SEGMENTS * segment_bytes) };
+        whole.bytes.saturating_sub(whole.live) > free
+    }
+
+    /// Writes a slice of what is wanted again.
+    pub(super) fn go_on(&mut self, journal: &mut Journal, checksum: Checksum) -> io::Result<()> {
+        let (segment, bytes, mut wanted) = match self.under_way.take() {
+            Some(under_way) => under_way,
+            None => {
+                let Some(first) = journal.segments.first() else { return Ok(()) };
+                if journal.index.usage(first).live == 0 {
+                    self.emptied = Some(first);
+                    return Ok(());
+                }
+                let len = usize::try_from(journal.segments.size(first)?).unwrap_or(usize::MAX);
+                let bytes = journal.segments.read(first, 0, len)?;
+                let wanted = self.wanted(&journal.index, checksum, first, &bytes);
+                (first, bytes, wanted.into_iter())
+            }
+        };
+        let most = journal.unsynced() + SLICE;
+        for (kind, range) in wanted.by_ref() {
+            write_again(journal, segment, kind, &bytes, range);
+            if journal.unsynced() >= most {
+                self.under_way = Some((segment, bytes, wanted));
+                return Ok(());
+            }
+        }
+        self.emptied = Some(segment);
+        Ok(())
+    }
+
+    fn wanted(
+        &mut self,
+        index: &Index,
+        checksum: Checksum,
+        segment: u32,
+        bytes: &[u8],
+    ) -> Vec<(Kind, Range<usize>)> {
+        let mut wanted = Vec::new();
+        let hint = Hint { acknowledged: u64::MAX, expected: 0 };
+        scan(checksum, bytes, HEADER, hint, |found| match found {
+            Found::Record(entry, offset, size) => {
+                if is_wanted(index, &entry, segment, offset) {
+                    wanted.push((entry.kind(), offset..offset + size));
+                }
+            }
+            Found::Unreadable(_) | Found::Junk => drop(self.damaged.insert(segment)),
+            Found::Frame(_) | Found::Torn => {}
+        });
+        wanted
+    }
+
+    /// Deletes the segment that was emptied. To be called when everything is on the disk. What could not be read of it
+    /// is lost; the answer says how much, in the order of [`What::ALL`].
+    pub(super) fn delete_emptied(&mut self, journal: &mut Journal) -> io::Result<[u64; What::ALL.len()]> {
+        let mut lost = [0; What::ALL.len()];
+        let Some(segment) = self.emptied.take() else { return Ok(lost) };
+        if journal.index.usage(segment).live > 0 {
+            lost = journal.index.forget_segment(segment);
+            self.damaged.insert(segment);
+        }
+        journal.segments.remove(segment, self.damaged.remove(&segment))?;
+        journal.index.remove_segment(segment);
+        Ok(lost)
+    }
+}
+
+fn is_wanted(index: &Index, entry: &Entry<'_>, segment: u32, offset: usize) -> bool {
+    let here = |place: &Place| place.segment == segment && place.offset as usize == offset;
+    let of = |session: SessionNumber| index.sessions.get(&session);
+    match *entry {
+        Entry::Session { session, .. } => of(session).and_then(|one| one.record.as_ref()).is_some_and(here),
+        Entry::Subscribed { session, filter, .. } => of(session)
+            .and_then(|one| one.subscriptions.get(&index.key(filter)))
+            .is_some_and(|one| here(&one.place)),
+        Entry::Body { number, .. } => {
+            index.bodies.get(&number).and_then(|body| body.place.as_ref()).is_some_and(here)
+        }
+        Entry::Row(row) => {
+            of(row.session).and_then(|one| one.queue.row(row.sequence)).is_some_and(|row| here(&row.place))
+        }
+        Entry::Incoming { session, packet_id, .. } => {
+            of(session).and_then(|one| one.incoming.get(&packet_id)).is_some_and(here)
+        }
+        Entry::Will { session, .. } => {
+            of(session).and_then(|one| one.will.as_ref()).is_some_and(|one| here(&one.place))
+        }
+        Entry::Retained { message, .. } => {
+            let message = darter_codec::Message::from_bytes(bytes::Bytes::copy_from_slice(message));
+            message.is_ok_and(|message| {
+                index.retained.get(&index.key(message.topic())).is_some_and(|one| here(&one.place))
+            })
+        }
+        // They say something of records that are older, and so gone, or part of what is written again.
+        Entry::SessionEnded { .. }
+        | Entry::Left { .. }
+        | Entry::Unsubscribed { .. }
+        | Entry::Moved { .. }
+        | Entry::Removed { .. }
+        | Entry::IncomingReleased { .. }
+        | Entry::RetainedCleared { .. }
+        | Entry::WillCleared { .. } => false,
+    }
+}
+
+/// Writes a record again, if it is still wanted, as things are now.
+fn write_again(journal: &mut Journal, segment: u32, kind: Kind, bytes: &[u8], range: Range<usize>) {
+    let offset = range.start;
+    let body = &bytes[offset + super::frame::RECORD_HEADER..range.end];
+    let Some(entry) = Entry::decode(kind, body) else { return };
+    if !is_wanted(&journal.index, &entry, segment, offset) {
+        return;
+    }
+    match entry {
+        Entry::Session { session, .. } => {
+            let left = journal.index.sessions.get(&session).and_then(|one| one.left);
+            journal.append_again(kind, body);
+            if let Some(left) = left {
+                journal.append(&Entry::Left { session, left });
+            }
+        }
+        Entry::Row(row) => {
+            let places = journal.index.sessions.get(&row.session);
+            let sent = |one: &SessionPlaces| one.sent.get(&row.sequence).copied();
+            let state = places.and_then(sent).unwrap_or(RowState::Waiting);
+            if state == row.state {
+                journal.append_again(kind, body);
+            } else {
+                journal.append_again(kind, &with_state(body, state));
+            }
+        }
+        _ => journal.append_again(kind, body),
+    }
+}

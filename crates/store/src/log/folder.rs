@@ -1,0 +1,75 @@
+//! The data folder: one server at a time.
+
+use crate::OpenError;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+const LOCK: &str = "lock";
+
+/// Held as long as the folder is used; the system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "closing the file is what gives the lock back")] File);
+
+impl Lock {
+    /// Makes the folder if it is not there, and takes it.
+    pub(super) fn take(folder: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
+        make_private(folder).map_err(failed)?;
+        let path = folder.join(LOCK);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = open.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(folder, &mut file)),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        // Only for people: which process it is. A full disk shall not keep the server from starting.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Self(file))
+    }
+}
+
+fn in_use(folder: &Path, file: &mut File) -> OpenError {
+    let mut process = String::new();
+    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut process));
+    let known = read.is_ok() && !process.trim().is_empty();
+    let process = if known { process.trim().to_owned() } else { "unknown".to_owned() };
+    OpenError::InUse { folder: folder.to_owned(), process }
+}
+
+/// Makes a folder that only its owner may look into: messages are in it.
+pub(super) fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Where the messages are.
+pub(super) fn messages(folder: &Path) -> PathBuf {
+    folder.join("messages")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_server_on_a_folder_is_told_who_the_first_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("new/data");
+        let lock = Lock::take(&folder).unwrap();
+        let refused = Lock::take(&folder).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::InUse { process, .. } if *process == std::process::id().to_string())
+        );
+        assert!(refused.to_string().contains("in use by another darter"), "{refused}");
+        drop(lock);
+        Lock::take(&folder).unwrap();
+    }
+}

@@ -1,0 +1,246 @@
+//! Looking into the log of a stopped server. Every function takes the folder's lock, so none works on a folder in use.
+
+use super::LogOptions;
+use super::folder::{self, Lock};
+use super::opening::opener;
+use super::recovery::recover;
+use crate::{Answer, Lost, OpenError, Opened, Store};
+use darter_codec::record::{Batch, Kept, KeptSession, QueueRow, RowState};
+use darter_codec::{Message, PacketId};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+/// What was found in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// How full it is.
+    pub stats: Stats,
+    /// Files that are damaged, and what is wrong with each.
+    pub damaged: Vec<(PathBuf, String)>,
+    /// What the damage costs.
+    pub lost: Lost,
+    /// Records that were read.
+    pub records: u64,
+    /// Records that cannot be read although something of them is there.
+    pub unreadable: u64,
+    /// Records that are missing without a trace but their numbers.
+    pub missing: u64,
+    /// The last writing was interrupted; nobody had been told that it was done.
+    pub interrupted: bool,
+}
+
+/// How full a folder is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions.
+    pub sessions: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Retained messages.
+    pub retained: u64,
+    /// Queued messages.
+    pub queued: u64,
+    /// Files.
+    pub segments: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Bytes of these that are still wanted.
+    pub live_bytes: u64,
+}
+
+/// How full the folder is; changes nothing.
+///
+/// # Errors
+/// As for [`check`].
+pub fn stats(folder: &Path) -> Result<Stats, OpenError> {
+    check(folder).map(|findings| findings.stats)
+}
+
+/// Reads everything and says what is there, what is damaged and what that costs. Changes nothing.
+///
+/// # Errors
+/// When the folder is in use, cannot be read, or is of a newer version.
+pub fn check(folder: &Path) -> Result<Findings, OpenError> {
+    let _lock = lock(folder)?;
+    let messages = folder::messages(folder);
+    if !messages.is_dir() {
+        return Ok(Findings::default());
+    }
+    recover(folder, &messages, false).map(|recovered| recovered.findings)
+}
+
+/// Sets damaged files aside and writes everything that can be read of them again, as a server does at its start and
+/// for some time after it.
+///
+/// # Errors
+/// When the folder is in use, cannot be read or written, or is of a newer version.
+pub fn repair(folder: &Path) -> Result<Findings, OpenError> {
+    let findings = check(folder)?;
+    // A server's own start does it all; the ballast is the server's to make.
+    let options = LogOptions { ballast_bytes: 0, ..LogOptions::new(folder) };
+    let Opened { mut stores, keeper, .. } = opener(options)(1)?;
+    while keeper.report().mending {
+        let Some(store) = stores.first_mut() else { break };
+        commit(&mut **store);
+    }
+    drop(stores);
+    keeper.finish();
+    Ok(findings)
+}
+
+/// Writes sessions, their subscriptions and queues, wills and retained messages as lines of JSON; how many lines.
+///
+/// # Errors
+/// When the folder cannot be used, or `out` cannot be written.
+pub fn export(folder: &Path, out: &mut dyn Write) -> Result<u64, OpenError> {
+    let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
+    let options = LogOptions { ballast_bytes: 0, ..LogOptions::new(folder) };
+    let Opened { mut stores, kept, keeper, .. } = opener(options)(1)?;
+    let mut lines = 0;
+    let written = match stores.first_mut() {
+        Some(store) => write_all(&mut **store, &kept, out, &mut lines),
+        None => Ok(()),
+    };
+    drop(stores);
+    keeper.finish();
+    written.map_err(failed)?;
+    Ok(lines)
+}
+
+/// The folder of a stopped server, which no server can use as long as this is held.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "held for the lock")] Lock);
+
+/// Takes the folder of a stopped server.
+///
+/// # Errors
+/// When the folder is in use or is not there.
+pub fn hold(folder: &Path) -> Result<Hold, OpenError> {
+    lock(folder).map(Hold)
+}
+
+fn lock(folder: &Path) -> Result<Lock, OpenError> {
+    if folder.is_dir() {
+        return Lock::take(folder);
+    }
+    let source = io::Error::new(io::ErrorKind::NotFound, "there is no such folder");
+    Err(OpenError::Folder { folder: folder.to_owned(), source })
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Asks the store and waits for its answer.
+fn wait(store: &mut dyn Store) -> Answer {
+    loop {
+        if let Some(answer) = store.poll() {
+            return answer;
+        }
+        thread::park();
+    }
+}
+
+fn commit(store: &mut dyn Store) {
+    store.start(Arc::new(Unpark(thread::current())).into());
+    store.submit(Batch { number: 1, awaited: true }, &mut Vec::new());
+    while !matches!(wait(store), Answer::Committed(_)) {}
+}
+
+fn write_all(store: &mut dyn Store, kept: &Kept, out: &mut dyn Write, lines: &mut u64) -> io::Result<()> {
+    store.start(Arc::new(Unpark(thread::current())).into());
+    for session in &kept.sessions {
+        *lines += 1 + session.subscriptions.len() as u64;
+        write_session(session, out)?;
+        let mut from = 0;
+        loop {
+            store.load(session.session, from, 256);
+            let (rows, through) = loop {
+                if let Answer::Loaded { rows, through, .. } = wait(store) {
+                    break (rows, through);
+                }
+            };
+            for (sequence, row) in &rows {
+                write_row(&session.client, *sequence, row, out)?;
+            }
+            *lines += rows.len() as u64;
+            if through >= session.next || (rows.is_empty() && through <= from) {
+                break;
+            }
+            from = through;
+        }
+    }
+    for (message, _) in &kept.retained {
+        writeln!(out, "{{\"kind\":\"retained\",{}}}", message_fields(message))?;
+    }
+    for (_, will) in &kept.wills {
+        let client = json(&will.client);
+        writeln!(out, "{{\"kind\":\"will\",\"client\":{client},{}}}", message_fields(&will.message))?;
+    }
+    *lines += (kept.retained.len() + kept.wills.len()) as u64;
+    out.flush()
+}
+
+fn write_session(session: &KeptSession, out: &mut dyn Write) -> io::Result<()> {
+    let client = json(&session.client);
+    let user = session.user.as_deref().map_or_else(|| "null".to_owned(), json);
+    let KeptSession { expiry, next, waiting, .. } = session;
+    let sent = session.unacknowledged.len();
+    writeln!(
+        out,
+        "{{\"kind\":\"session\",\"client\":{client},\"user\":{user},\"expiry\":{expiry},\"next\":{next},\
+         \"waiting\":{waiting},\"unacknowledged\":{sent}}}"
+    )?;
+    for one in &session.subscriptions {
+        let (filter, qos) = (json(&one.filter), one.options.qos.to_u8());
+        writeln!(
+            out,
+            "{{\"kind\":\"subscription\",\"client\":{client},\"filter\":{filter},\"qos\":{qos},\"identifier\":{}}}",
+            one.identifier
+        )?;
+    }
+    Ok(())
+}
+
+fn write_row(client: &str, sequence: u64, row: &QueueRow, out: &mut dyn Write) -> io::Result<()> {
+    let (state, id) = match row.state {
+        RowState::Waiting => ("waiting", None),
+        RowState::Sent(id) => ("sent", Some(id)),
+        RowState::Released(id) => ("released", Some(id)),
+        RowState::Finished => ("finished", None),
+    };
+    let id = id.map_or(0, PacketId::get);
+    let qos = row.qos.to_u8();
+    writeln!(
+        out,
+        "{{\"kind\":\"queued\",\"client\":{},\"sequence\":{sequence},\"delivery_qos\":{qos},\"state\":\"{state}\",\
+         \"packet_id\":{id},{}}}",
+        json(client),
+        message_fields(&row.message)
+    )
+}
+
+fn message_fields(message: &Message) -> String {
+    let payload = match std::str::from_utf8(message.payload()) {
+        Ok(text) => format!("\"payload\":{}", json(text)),
+        Err(_) => {
+            let hex: String = message.payload().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("\"payload_hex\":\"{hex}\"")
+        }
+    };
+    let expires = message.expires_at().map_or_else(|| "null".to_owned(), |at| at.to_string());
+    let (topic, qos, retain) = (json(message.topic()), message.qos().to_u8(), message.retain());
+    format!("\"topic\":{topic},\"qos\":{qos},\"retain\":{retain},\"expires_at\":{expires},{payload}")
+}
+
+/// A text as JSON writes it.
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,7 @@
+//! The durable store over restarts, crashes and damage.
+#![allow(missing_docs, reason = "the tests are named for what they show")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that goes wrong shall end at once")]
+
+mod damage;
+mod desk;
+mod restart;
