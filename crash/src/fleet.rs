@@ -12,6 +12,7 @@ use crate::client::{Client, Manner};
 use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
 use crate::role::{Inspector, Probe, Publisher, Role, Scene, Subscriber, Visitor, Wish};
+use crate::trace::Trace;
 
 /// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(2);
@@ -40,6 +41,7 @@ pub(crate) struct Fleet {
     buffer: Vec<u8>,
     epoch: Instant,
     visits: u32,
+    trace: Option<Trace>,
     address: Option<SocketAddr>,
     load: bool,
     excused: bool,
@@ -83,6 +85,7 @@ impl Fleet {
             buffer: vec![0; 256 * 1024],
             epoch: Instant::now(),
             visits: 0,
+            trace: None,
             address: None,
             load: false,
             excused: false,
@@ -101,6 +104,11 @@ impl Fleet {
         let member = fleet.member("probe", probe, manner);
         fleet.members.push(Member { rude: false, ..member });
         Ok(fleet)
+    }
+
+    /// Writes down what one client sends and receives.
+    pub(crate) fn set_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
     }
 
     fn add_publishers(&mut self) {
@@ -372,6 +380,9 @@ impl Fleet {
         member.client.write();
         while let Some(event) = member.client.event() {
             let now = Instant::now();
+            if let Some(trace) = &mut self.trace {
+                trace.note(&member.client.name, &event);
+            }
             if is_an_answer(&event) {
                 member.answered = now;
                 // A session may be taken up without writing anything; a message may not.
@@ -448,6 +459,9 @@ impl Fleet {
         // About once in three seconds for each client.
         let persistent = matches!(member.role, Role::Publisher(_) | Role::Subscriber(_));
         if self.load && persistent && member.rude && self.dice.once_in(1_500) {
+            if let Some(trace) = &mut self.trace {
+                trace.cut(&member.client.name);
+            }
             if self.dice.once_in(3) {
                 member.client.leave();
             } else {

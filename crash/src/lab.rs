@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::plan::{Kill, Plan, Trouble};
 use crate::power::Power;
 use crate::server::{Launch, READY, Server, Start};
+use crate::trace::Trace;
 
 /// After so many cycles everybody drains, and the books are balanced.
 const DRAIN_EVERY: u32 = 4;
@@ -64,7 +65,11 @@ impl Lab {
         if let Some(power) = &power {
             launch.set_environment(power.environment());
         }
-        let fleet = Fleet::new(options.seed).map_err(|error| error.to_string())?;
+        let mut fleet = Fleet::new(options.seed).map_err(|error| error.to_string())?;
+        if let Some(client) = &options.trace {
+            let trace = Trace::create(&folder.join("trace.log"), client.clone());
+            fleet.set_trace(trace.map_err(|error| error.to_string())?);
+        }
         let options = Options { folder, ..options };
         let ready = Duration::from_millis(50);
         let (spared, slowest, kills, away) = (None, Duration::ZERO, 0, 0);

@@ -18,6 +18,7 @@ mod plan;
 mod power;
 mod role;
 mod server;
+mod trace;
 
 use std::process::ExitCode;
 

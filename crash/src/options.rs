@@ -13,6 +13,7 @@ usage: darter-crash --server PATH --folder DIR [options]
   --shards K     shards of the server; its own choice if not given
   --power        the power fails as well: what was not synced is thrown away, and the disk has faults
   --keep         keep the folder, also after a good run
+  --trace NAME   write what this client sends and receives into trace.log there, such as subscriber-0
 
   Controls, which show that the laboratory itself can be believed:
   --memory       start the server with --memory: everything is lost at the first kill, and the run must fail
@@ -30,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) shards: Option<u8>,
     pub(crate) power: bool,
     pub(crate) keep: bool,
+    pub(crate) trace: Option<String>,
     pub(crate) memory: bool,
     pub(crate) spare: bool,
     pub(crate) lie: bool,
@@ -50,6 +52,7 @@ impl Options {
             shards: None,
             power: false,
             keep: false,
+            trace: None,
             memory: false,
             spare: false,
             lie: false,
@@ -63,6 +66,7 @@ impl Options {
                 "--cycles" => options.cycles = number(option, value()?)?,
                 "--seed" => options.seed = number(option, value()?)?,
                 "--shards" => options.shards = Some(number(option, value()?)?),
+                "--trace" => options.trace = Some(value()?.clone()),
                 "--power" => options.power = true,
                 "--keep" => options.keep = true,
                 "--memory" => options.memory = true,
@@ -110,6 +114,7 @@ mod tests {
             shards: Some(4),
             power: true,
             keep: true,
+            trace: None,
             memory: false,
             spare: false,
             lie: false,
