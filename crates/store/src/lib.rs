@@ -42,7 +42,7 @@ pub trait Store: Send {
 /// What a store answers.
 #[derive(Debug)]
 pub enum Answer {
-    /// Every batch up to this one is kept.
+    /// Every batch up to this one for which something waits is kept. Of the others the last ones may still be on their way.
     Committed(u64),
     /// There is no room for more, or there is again. Batches that were submitted are kept when there is room.
     Full(bool),
