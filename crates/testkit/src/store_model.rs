@@ -276,7 +276,11 @@ impl Changes {
                 vec![Change::Subscribed { session, filter, options, identifier: choose(3) }]
             }
             4 => vec![Change::Unsubscribed { session, filter: format!("f/{}", choose(8)) }],
-            5 => vec![Change::Incoming { session, packet_id, spread: choose(2) == 0 }],
+            5 => vec![Change::Incoming {
+                session,
+                packet_id,
+                spread: (choose(2) == 0).then(|| choose(100).into()),
+            }],
             6 => vec![Change::IncomingReleased { session, packet_id }],
             7 | 8 => vec![self.retained(choose)],
             9 => vec![Change::RetainedCleared {
