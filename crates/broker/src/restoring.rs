@@ -7,9 +7,9 @@ use darter_store::Store;
 
 /// Gives every shard what is its own, and lets the shards tell each other what they subscribe to.
 pub(crate) fn restore(now: u64, kept: Kept, shards: &mut [Shard], stores: &mut [Box<dyn Store>]) {
-    let Kept { sessions, wills, retained, last_session, last_stamp } = kept;
+    let Kept { sessions, wills, retained, last_session, last_stamp, last_serial } = kept;
     for shard in shards.iter_mut() {
-        shard.restore_numbers(last_session, last_stamp);
+        shard.restore_numbers(last_session, last_stamp, last_serial);
         for (message, stamp) in &retained {
             shard.restore_retained(message.clone(), *stamp);
         }

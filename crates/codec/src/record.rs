@@ -55,13 +55,16 @@ pub enum Durability {
     Memory,
 }
 
-/// A QoS 2 publication as its publisher names it until PUBREL.
+/// A QoS 2 publication as its publisher names it until PUBREL, and what tells it from earlier ones of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationId {
     /// The publisher's session.
     pub session: SessionNumber,
     /// The packet identifier.
     pub packet_id: PacketId,
+    /// Another one each time. The packet identifier may come again right after PUBCOMP, while copies of what it named before
+    /// are still stored in queues.
+    pub serial: u64,
 }
 
 /// The subscriptions that a queued message is for, and where it came from.
@@ -173,8 +176,8 @@ pub enum Change {
         session: SessionNumber,
         /// The identifier.
         packet_id: PacketId,
-        /// Copies of its message went to several shards.
-        spread: bool,
+        /// Copies of its message went to several shards, and name it by this [serial](PublicationId::serial).
+        spread: Option<u64>,
     },
     /// A QoS 2 packet identifier was released.
     IncomingReleased {

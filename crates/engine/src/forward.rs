@@ -28,7 +28,7 @@ pub(crate) struct Note {
 const HEADER: usize = 1 + 8 + 8 + 8 + 2 + 4 + 4;
 const RETAIN: u8 = 0b100;
 const SHARED: u8 = 0b1000;
-/// Behind the fixed part follow the session and the packet identifier of its publication.
+/// Behind the fixed part follow the session, the packet identifier and the serial of its publication.
 const NAMED: u8 = 0b1_0000;
 const AGAIN: u8 = 0b10_0000;
 const NEVER: u64 = u64::MAX;
@@ -61,9 +61,10 @@ impl Frames {
         out.extend_from_slice(&u16::try_from(routed.topic.len()).unwrap_or(u16::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(routed.properties.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend_from_slice(&u32::try_from(routed.payload.len()).unwrap_or(u32::MAX).to_le_bytes());
-        if let Some(PublicationId { session, packet_id }) = routed.publication {
+        if let Some(PublicationId { session, packet_id, serial }) = routed.publication {
             out.extend_from_slice(&session.to_le_bytes());
             out.extend_from_slice(&packet_id.get().to_le_bytes());
+            out.extend_from_slice(&serial.to_le_bytes());
         }
         out.extend_from_slice(routed.topic.as_bytes());
         out.extend_from_slice(routed.properties);
@@ -112,7 +113,8 @@ impl<'a> Iterator for Iter<'a> {
         if flags & NAMED != 0 {
             let session = u64::from_le_bytes(self.array()?);
             let packet_id = PacketId::new(u16::from_le_bytes(self.array()?))?;
-            publication = Some(PublicationId { session, packet_id });
+            let serial = u64::from_le_bytes(self.array()?);
+            publication = Some(PublicationId { session, packet_id, serial });
         }
         let topic = core::str::from_utf8(self.take(topic)?).ok()?;
         let properties = self.take(properties)?;
@@ -146,7 +148,8 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    const PUBLICATION: PublicationId = PublicationId { session: 1 << 57, packet_id: PacketId::MIN };
+    const PUBLICATION: PublicationId =
+        PublicationId { session: 1 << 57, packet_id: PacketId::MIN, serial: 1 << 33 };
 
     #[test]
     fn publications_arrive_as_they_were_sent_and_in_order() {

@@ -7,10 +7,11 @@ use crate::outbox::{PUBACK, Routed};
 use crate::output::SHARED_FROM;
 use crate::session::UNSTORED;
 use crate::shard::{Fault, Shard};
+use crate::spread::Unreleased;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::frame::PacketType;
-use darter_codec::record::{Change, PublicationId, RowState};
+use darter_codec::record::{Change, RowState};
 use darter_codec::{AckView, Packet, PacketId, PublishView, QoS, ReasonCode, topic};
 use darter_session::Phase;
 
@@ -193,11 +194,12 @@ impl Shard {
             return Ok(());
         }
         let session = &mut self.out.sessions[routed.publisher as usize];
-        let publication = PublicationId { session: session.number, packet_id };
         if session.incoming.contains(packet_id) {
-            if let Some(unsure @ true) = session.spread.get_mut(&packet_id) {
+            if let Some(Unreleased { publication, unsure: unsure @ true }) =
+                session.spread.get_mut(&packet_id)
+            {
                 *unsure = false;
-                (routed.publication, routed.again) = (Some(publication), true);
+                (routed.publication, routed.again) = (Some(*publication), true);
                 let receipt = self.route(now, routed);
                 self.acknowledge(slot, PUBREC, packet_id, receipt.reason(), receipt.wait);
                 return Ok(());
@@ -219,19 +221,20 @@ impl Shard {
         }
         let session = &mut self.out.sessions[routed.publisher as usize];
         session.incoming.insert(packet_id);
-        let durable = session.is_durable();
+        let (number, durable) = (session.number, session.is_durable());
         if durable {
-            routed.publication = Some(publication);
+            routed.publication = Some(self.out.spread.name(number, packet_id));
             routed.wait = self.out.session_kept();
         }
         let receipt = self.route(now, routed);
         if durable {
-            let spread = routed.publication.is_some();
-            if spread && let Some(session) = self.out.sessions.get_mut(routed.publisher as usize) {
-                session.spread.insert(packet_id, false);
+            if let Some(publication) = routed.publication
+                && let Some(session) = self.out.sessions.get_mut(routed.publisher as usize)
+            {
+                session.spread.insert(packet_id, Unreleased { publication, unsure: false });
             }
-            let PublicationId { session, packet_id } = publication;
-            self.out.persist.push(Change::Incoming { session, packet_id, spread });
+            let spread = routed.publication.map(|publication| publication.serial);
+            self.out.persist.push(Change::Incoming { session: number, packet_id, spread });
         }
         let wait = match (receipt.wait, routed.wait) {
             (Some(mut wait), Some(kept)) => {

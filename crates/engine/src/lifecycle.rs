@@ -98,7 +98,7 @@ impl Shard {
         } else if session.kept || session.queue.next > 0 {
             self.out.persist.push(Change::SessionEnded { session: session.number, client: client.clone() });
         }
-        self.close_all_when_stored(session.number, session.spread.into_keys());
+        self.close_all_when_stored(session.spread.into_values().map(|one| one.publication));
         self.outlive_session(&client, session.number);
     }
 

@@ -4,11 +4,12 @@ use crate::held::Wait;
 use crate::link::NONE;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
+use crate::spread::Unreleased;
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use darter_codec::Message;
 use darter_codec::record::{
-    Change, Durability, KeptSession, KeptSubscription, KeptWill, Left, SessionNumber,
+    Change, Durability, KeptSession, KeptSubscription, KeptWill, Left, PublicationId, SessionNumber,
 };
 use darter_codec::topic::SharedFilter;
 use darter_session::Phase;
@@ -18,11 +19,16 @@ const COUNTER: u64 = (1 << 56) - 1;
 
 impl Shard {
     /// Numbers given from now on are larger than those of earlier runs: of sessions, compared without their topmost 8
-    /// bits, and of changes to retained messages. Every shard gets both.
-    pub fn restore_numbers(&mut self, last_session: SessionNumber, last_stamp: u64) {
+    /// bits, of changes to retained messages, and of QoS 2 publications. Every shard gets all of them.
+    pub fn restore_numbers(&mut self, last_session: SessionNumber, last_stamp: u64, last_serial: u64) {
+        self.restore_session_number(last_session);
+        self.peers.restore_stamp(last_stamp);
+        self.out.spread.restore_serial(last_serial);
+    }
+
+    fn restore_session_number(&mut self, last_session: SessionNumber) {
         let counter = (last_session & COUNTER).max((self.next_session & COUNTER) - 1);
         self.next_session = (u64::from(self.place.index) << 56) + counter + 1;
-        self.peers.restore_stamp(last_stamp);
     }
 
     /// A retained message that was kept. Every shard gets all of them.
@@ -38,7 +44,7 @@ impl Shard {
     /// the number of that session. It is published after its delay, 30 seconds at least, unless a client with this
     /// identifier has connected by then. For the shard that owns the client identifier.
     pub fn restore_will(&mut self, now: u64, session: SessionNumber, will: KeptWill) {
-        self.restore_numbers(session, 0);
+        self.restore_session_number(session);
         self.await_return(now, session, will);
     }
 
@@ -49,14 +55,14 @@ impl Shard {
     /// expiry interval before it, which is told to the store as [`Change::Left`]; nothing else of what is restored is told again. Its will
     /// waits as for [`restore_will`](Self::restore_will).
     pub fn restore_session(&mut self, now: u64, kept: KeptSession) {
-        self.restore_numbers(kept.session, 0);
+        self.restore_session_number(kept.session);
         if kept.expiry == 0 || !self.is_newest(now, &kept) {
             if kept.has_shared_rows {
                 self.depart(kept.session, kept.client);
             } else {
                 self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
             }
-            self.close_all_when_stored(kept.session, kept.spread);
+            self.close_all_when_stored(kept.spread);
             if let Some(will) = kept.will.filter(|_| kept.left.is_none()) {
                 let number = self.next_session;
                 self.next_session += 1;
@@ -84,7 +90,9 @@ impl Shard {
             };
             session.window.restore(sent.packet_id, phase, sent.sequence);
         }
-        session.spread = kept.spread.into_iter().map(|packet_id| (packet_id, true)).collect();
+        let unsure =
+            |publication: PublicationId| (publication.packet_id, Unreleased { publication, unsure: true });
+        session.spread = kept.spread.into_iter().map(unsure).collect();
         let slot = self.add_session(session);
         self.restore_copies(slot, kept.copies);
         for subscription in &kept.subscriptions {

@@ -1,6 +1,7 @@
 //! Session state (section 4.1): what the server knows of a client, connected or not.
 
 use crate::link::NONE;
+use crate::spread::Unreleased;
 use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,9 +31,8 @@ pub(crate) struct Session {
     /// Unacknowledged publications to the client, each with its sequence in the queue or [`UNSTORED`].
     pub(crate) window: Window<u64>,
     pub(crate) incoming: IncomingIds,
-    /// Those of them whose messages went to several shards; true for one of an earlier run, of which it is not known whether every
-    /// copy was stored.
-    pub(crate) spread: BTreeMap<PacketId, bool>,
+    /// What those of them name whose messages went to several shards.
+    pub(crate) spread: BTreeMap<PacketId, Unreleased>,
     /// Messages of its queue, by sequence, that stay in the store until their publishers have released them; true for those that
     /// its client has acknowledged already.
     pub(crate) copies: BTreeMap<u64, bool>,

@@ -2,7 +2,8 @@
 //!
 //! Their copies are not stored at one moment. After a crash between two of these moments nobody was told that the publication
 //! has arrived, and its publisher sends it again: whoever lacks its copy must get it, and nobody a second one. So each copy in a
-//! queue names its publication, and stays in the store until the publisher has released the packet identifier.
+//! queue names its publication, and stays in the store until the publisher has released the packet identifier. One that was not
+//! delivered by then stays longer; its name has a serial, and is none of a later publication with that packet identifier.
 
 use crate::held::Release;
 use crate::outbox::{Delivery, Outbox, Routed};
@@ -20,6 +21,17 @@ pub(crate) struct Spread {
     copies: HashMap<PublicationId, Vec<Copied>>,
     /// Shared subscriptions of this shard of which a member had its copy before the server started.
     taken: HashMap<PublicationId, Vec<Arc<str>>>,
+    /// The last serial given or seen in a store. It goes on from one run to the next: what a store still has of a publication
+    /// must never be taken for a copy of a later one.
+    serial: u64,
+}
+
+/// A publication that went to several shards, as its publisher's session knows it until it is released.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unreleased {
+    pub(crate) publication: PublicationId,
+    /// It is of an earlier run, and it is not known whether every copy was stored.
+    pub(crate) unsure: bool,
 }
 
 /// A row of a queue.
@@ -32,6 +44,17 @@ struct Copied {
 }
 
 impl Spread {
+    /// A new publication.
+    pub(crate) fn name(&mut self, session: SessionNumber, packet_id: PacketId) -> PublicationId {
+        self.serial += 1;
+        PublicationId { session, packet_id, serial: self.serial }
+    }
+
+    /// Serials given from now on are larger than this one.
+    pub(crate) fn restore_serial(&mut self, serial: u64) {
+        self.serial = self.serial.max(serial);
+    }
+
     pub(crate) fn take(&mut self, publication: PublicationId, key: Arc<str>) {
         self.taken.entry(publication).or_default().push(key);
     }
@@ -95,22 +118,16 @@ impl Shard {
     /// The publisher released a packet identifier: once that is stored, the copies of the message need not be known any more.
     pub(crate) fn close_when_stored(&mut self, publisher: u32, packet_id: PacketId) {
         let Some(session) = self.out.sessions.get_mut(publisher as usize) else { return };
-        if session.spread.remove(&packet_id).is_some() {
-            let publication = PublicationId { session: session.number, packet_id };
+        if let Some(Unreleased { publication, .. }) = session.spread.remove(&packet_id) {
             let wait = self.out.this_batch();
             self.out.hold(wait, Release::Closed { publication });
         }
     }
 
     /// The publisher's session is over: none of its messages comes again.
-    pub(crate) fn close_all_when_stored(
-        &mut self,
-        session: SessionNumber,
-        spread: impl IntoIterator<Item = PacketId>,
-    ) {
-        for packet_id in spread {
+    pub(crate) fn close_all_when_stored(&mut self, spread: impl IntoIterator<Item = PublicationId>) {
+        for publication in spread {
             let wait = self.out.this_batch();
-            let publication = PublicationId { session, packet_id };
             self.out.hold(wait, Release::Closed { publication });
         }
     }

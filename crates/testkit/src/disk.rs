@@ -19,6 +19,7 @@ pub(crate) struct Disk {
     retained: BTreeMap<String, (Option<Message>, u64)>,
     last_session: SessionNumber,
     last_stamp: u64,
+    last_serial: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -28,8 +29,8 @@ struct Session {
     expiry: u32,
     left: Option<Left>,
     subscriptions: BTreeMap<String, KeptSubscription>,
-    /// Whether each went to several shards.
-    incoming: BTreeMap<PacketId, bool>,
+    /// Each with its serial, if it went to several shards.
+    incoming: BTreeMap<PacketId, Option<u64>>,
     rows: BTreeMap<u64, QueueRow>,
     next: u64,
 }
@@ -64,10 +65,14 @@ impl Disk {
             Change::Unsubscribed { session, filter } => {
                 self.session(session, |one| one.subscriptions.remove(&filter));
             }
-            Change::Queued { session, sequence, row, durable: true } => self.session(session, |one| {
-                one.next = sequence + 1;
-                one.rows.insert(sequence, row);
-            }),
+            Change::Queued { session, sequence, row, durable: true } => {
+                let publication = row.origin.as_ref().and_then(|origin| origin.publication);
+                self.saw_serial(publication.map(|publication| publication.serial));
+                self.session(session, |one| {
+                    one.next = sequence + 1;
+                    one.rows.insert(sequence, row);
+                });
+            }
             Change::Queued { .. } => {}
             Change::Moved { session, sequence, state } => self.session(session, |one| {
                 if let Some(row) = one.rows.get_mut(&sequence) {
@@ -78,6 +83,7 @@ impl Disk {
                 self.session(session, |one| one.rows.remove(&sequence));
             }
             Change::Incoming { session, packet_id, spread } => {
+                self.saw_serial(spread);
                 self.session(session, |one| one.incoming.insert(packet_id, spread));
             }
             Change::IncomingReleased { session, packet_id } => {
@@ -98,6 +104,7 @@ impl Disk {
     /// Adds what another shard's store has committed.
     pub(crate) fn merge(&mut self, other: Self) {
         self.saw(other.last_session);
+        self.saw_serial(Some(other.last_serial));
         self.sessions.extend(other.sessions);
         self.wills.extend(other.wills);
         for (topic, (message, stamp)) in other.retained {
@@ -117,13 +124,15 @@ impl Disk {
             retained: retained.filter_map(|(message, stamp)| Some((message.clone()?, *stamp))).collect(),
             last_session: self.last_session,
             last_stamp: self.last_stamp,
+            last_serial: self.last_serial,
         }
     }
 
     fn kept_session(&self, number: SessionNumber, session: &Session) -> KeptSession {
         let is_open = |publication: &PublicationId| {
             let publisher = self.sessions.get(&publication.session);
-            publisher.is_some_and(|one| one.incoming.contains_key(&publication.packet_id))
+            let known = publisher.and_then(|one| *one.incoming.get(&publication.packet_id)?);
+            known == Some(publication.serial)
         };
         let copies = session.rows.iter().filter_map(|(sequence, row)| {
             let origin = row.origin.as_ref()?;
@@ -168,6 +177,10 @@ impl Disk {
         }
     }
 
+    fn saw_serial(&mut self, serial: Option<u64>) {
+        self.last_serial = self.last_serial.max(serial.unwrap_or(0));
+    }
+
     fn retain(&mut self, topic: String, message: Option<Message>, stamp: u64) {
         self.last_stamp = self.last_stamp.max(stamp);
         let known = self.retained.entry(topic).or_default();
@@ -183,6 +196,9 @@ impl Session {
         let size = |row: &QueueRow| {
             row.message.topic().len() + row.message.properties().len() + row.message.payload().len()
         };
+        let spread = self.incoming.iter().filter_map(|(packet_id, serial)| {
+            Some(PublicationId { session: number, packet_id: *packet_id, serial: (*serial)? })
+        });
         let is_shared = |row: &QueueRow| row.origin.as_ref().is_some_and(|origin| origin.group.is_some());
         let unacknowledged = self.rows.iter().filter_map(|(sequence, row)| {
             let (packet_id, released) = match row.state {
@@ -200,7 +216,7 @@ impl Session {
             expiry: self.expiry,
             subscriptions: self.subscriptions.values().cloned().collect(),
             incoming: self.incoming.keys().copied().collect(),
-            spread: self.incoming.iter().filter_map(|(id, spread)| spread.then_some(*id)).collect(),
+            spread: spread.collect(),
             copies: Vec::new(),
             unacknowledged: unacknowledged.collect(),
             next: self.next,

@@ -21,6 +21,8 @@ pub struct Kept {
     pub last_session: SessionNumber,
     /// The largest stamp of a retained message that was ever stored.
     pub last_stamp: u64,
+    /// No smaller than any serial of a publication that is stored.
+    pub last_serial: u64,
 }
 
 /// A session as it was kept.
@@ -38,10 +40,9 @@ pub struct KeptSession {
     pub subscriptions: Vec<KeptSubscription>,
     /// QoS 2 packet identifiers received and not released.
     pub incoming: Vec<PacketId>,
-    /// Those of them whose messages went to several shards. A crash may have come before every copy was stored.
-    pub spread: Vec<PacketId>,
-    /// Messages of the queue that are copies of such publications, for those whose publishers' sessions still have the packet
-    /// identifier among the incoming ones.
+    /// What those of them name whose messages went to several shards. A crash may have come before every copy was stored.
+    pub spread: Vec<PublicationId>,
+    /// Messages of the queue that are copies of such publications, for those that are still among their publishers' ones.
     pub copies: Vec<KeptCopy>,
     /// Messages sent and not acknowledged, in the order of their sequences.
     pub unacknowledged: Vec<Unacknowledged>,

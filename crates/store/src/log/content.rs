@@ -9,7 +9,7 @@ use darter_codec::record::{
     Kept, KeptCopy, KeptSession, KeptSubscription, KeptWill, PublicationId, RowState, SessionNumber,
     Unacknowledged,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What is known so far.
@@ -19,6 +19,7 @@ pub(super) struct Content {
     retained: HashMap<Key, (Message, u64)>,
     last_session: SessionNumber,
     last_stamp: u64,
+    last_serial: u64,
     pub(super) last_body: u64,
 }
 
@@ -29,8 +30,8 @@ struct Session {
     expiry: u32,
     will: Option<KeptWill>,
     subscriptions: HashMap<Key, KeptSubscription>,
-    /// Incoming packet identifiers whose messages went to several shards, and copies of such messages in the queue.
-    spread: BTreeSet<PacketId>,
+    /// Incoming packet identifiers whose messages went to several shards, with serials, and copies of such messages in the queue.
+    spread: BTreeMap<PacketId, u64>,
     copies: BTreeMap<u64, KeptCopy>,
 }
 
@@ -77,14 +78,17 @@ impl Content {
             }
             Entry::Row(Row { session, sequence, group, publication: Some(publication), .. }) => {
                 let group = group.map(Into::into);
+                self.last_serial = self.last_serial.max(publication.serial);
                 // Whether it is finished shows at the end.
                 let copy = KeptCopy { sequence, publication, group, finished: false };
                 self.sessions.entry(session).or_default().copies.insert(sequence, copy);
             }
-            Entry::Incoming { session, packet_id, spread: true } => {
-                self.sessions.entry(session).or_default().spread.insert(packet_id);
+            Entry::Incoming { session, packet_id, spread: Some(serial) } => {
+                self.last_serial = self.last_serial.max(serial);
+                self.sessions.entry(session).or_default().spread.insert(packet_id, serial);
             }
-            Entry::Incoming { session, packet_id, .. } | Entry::IncomingReleased { session, packet_id } => {
+            Entry::Incoming { session, packet_id, spread: None }
+            | Entry::IncomingReleased { session, packet_id } => {
                 if let Some(one) = self.sessions.get_mut(&session) {
                     one.spread.remove(&packet_id);
                 }
@@ -115,6 +119,7 @@ impl Content {
             retained: self.retained.into_values().collect(),
             last_session: self.last_session,
             last_stamp: self.last_stamp,
+            last_serial: self.last_serial,
             ..Kept::default()
         };
         for (number, places) in &mut index.sessions {
@@ -136,18 +141,25 @@ impl Content {
 impl Content {
     /// Copies count only while they are queued and their publisher may send them again.
     fn forget_finished_copies(&mut self, index: &Index) {
+        let open: HashSet<PublicationId> =
+            self.sessions.iter().flat_map(|(number, one)| one.spread(*number)).collect();
         for (number, one) in &mut self.sessions {
             let Some(places) = index.sessions.get(number) else { continue };
             for copy in one.copies.values_mut() {
                 copy.finished = places.sent.get(&copy.sequence) == Some(&RowState::Finished);
             }
             one.copies.retain(|_, copy| {
-                let PublicationId { session, packet_id } = copy.publication;
-                let publisher = index.sessions.get(&session);
-                places.queue.row(copy.sequence).is_some()
-                    && publisher.is_some_and(|places| places.incoming.contains_key(&packet_id))
+                places.queue.row(copy.sequence).is_some() && open.contains(&copy.publication)
             });
         }
+    }
+}
+
+impl Session {
+    /// Publications of this session that went to several shards and were not released.
+    fn spread(&self, session: SessionNumber) -> impl Iterator<Item = PublicationId> {
+        let named = move |(packet_id, serial)| PublicationId { session, packet_id, serial };
+        self.spread.iter().map(|(packet_id, serial)| (*packet_id, *serial)).map(named)
     }
 }
 
@@ -185,6 +197,7 @@ fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptS
             }
         }
     }
+    let spread = one.spread(number).collect();
     let mut subscriptions: Vec<_> = one.subscriptions.into_values().collect();
     subscriptions.sort_unstable_by(|a, b| a.filter.cmp(&b.filter));
     KeptSession {
@@ -194,7 +207,7 @@ fn session(number: SessionNumber, places: &SessionPlaces, one: Session) -> KeptS
         expiry: one.expiry,
         subscriptions,
         incoming: places.incoming.keys().copied().collect(),
-        spread: one.spread.into_iter().collect(),
+        spread,
         copies: one.copies.into_values().collect(),
         unacknowledged,
         next: places.queue.next(),

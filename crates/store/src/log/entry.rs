@@ -94,11 +94,11 @@ pub(super) enum Entry<'a> {
         sequence: u64,
         count: u32,
     },
-    /// `spread`: copies of its message went to several shards.
+    /// `spread`: copies of its message went to several shards, and name it by this serial.
     Incoming {
         session: SessionNumber,
         packet_id: PacketId,
-        spread: bool,
+        spread: Option<u64>,
     },
     IncomingReleased {
         session: SessionNumber,
@@ -269,7 +269,7 @@ impl<'a> Entry<'a> {
             Self::Incoming { session, packet_id, spread } => {
                 out.put_u64(session);
                 out.put_u16(packet_id.get());
-                out.put_u8(spread.into());
+                out.put_maybe(spread);
             }
             Self::IncomingReleased { session, packet_id } => {
                 out.put_u64(session);
@@ -322,7 +322,7 @@ impl<'a> Entry<'a> {
             }
             Kind::Incoming => {
                 let (session, packet_id) = (from.u64()?, PacketId::new(from.u16()?)?);
-                Self::Incoming { session, packet_id, spread: from.u8()? != 0 }
+                Self::Incoming { session, packet_id, spread: from.maybe()? }
             }
             Kind::IncomingReleased => {
                 Self::IncomingReleased { session: from.u64()?, packet_id: PacketId::new(from.u16()?)? }
@@ -353,9 +353,10 @@ impl<'a> Row<'a> {
         if let Some(group) = self.group {
             out.put_counted(group.as_bytes());
         }
-        if let Some(PublicationId { session, packet_id }) = self.publication {
+        if let Some(PublicationId { session, packet_id, serial }) = self.publication {
             out.put_u64(session);
             out.put_u16(packet_id.get());
+            out.put_u64(serial);
         }
         out.put_counted(self.identifiers);
         match self.body {
@@ -374,7 +375,8 @@ impl<'a> Row<'a> {
         let publication = if flags & PUBLICATION == 0 {
             None
         } else {
-            Some(PublicationId { session: from.u64()?, packet_id: PacketId::new(from.u16()?)? })
+            let (session, packet_id) = (from.u64()?, PacketId::new(from.u16()?)?);
+            Some(PublicationId { session, packet_id, serial: from.u64()? })
         };
         let identifiers = from.counted()?;
         let body = if flags & SHARED == 0 {
@@ -407,7 +409,7 @@ pub(super) mod tests {
             qos: QoS::ExactlyOnce,
             retain: true,
             group: Some("$share/g/t"),
-            publication: Some(PublicationId { session: 8, packet_id: id(3) }),
+            publication: Some(PublicationId { session: 8, packet_id: id(3), serial: 1 << 40 }),
             identifiers: &[1, 0, 0, 0],
             body: Body::Here(b"sixteen bytes...and more"),
         };
@@ -426,7 +428,7 @@ pub(super) mod tests {
             Entry::Row(shared),
             Entry::Moved { session: 5, sequence: 6, state: RowState::Released(id(1)) },
             Entry::Removed { session: 5, sequence: 6, count: 2 },
-            Entry::Incoming { session: 6, packet_id: id(65_535), spread: true },
+            Entry::Incoming { session: 6, packet_id: id(65_535), spread: Some(1 << 40) },
             Entry::IncomingReleased { session: 6, packet_id: id(1) },
             Entry::Retained { stamp: 64, message: b"m" },
             Entry::RetainedCleared { stamp: 64, topic: "t" },

@@ -12,7 +12,9 @@ fn assert_comes_back(folder: &Path, changes: &Changes) {
     let mut desk = Desk::open(folder);
     assert!(desk.lost().is_nothing(), "{:?}", desk.lost());
     let queues = desk.queues();
-    changes.model().assert_is(&desk.kept, &queues);
+    let mut model = changes.model().clone();
+    model.reopen();
+    model.assert_is(&desk.kept, &queues);
     desk.close();
 }
 
@@ -42,6 +44,7 @@ proptest! {
                 desk = Desk::open(&data);
                 assert!(desk.lost().is_nothing(), "{:?}", desk.lost());
                 let queues = desk.queues();
+                changes.reopened(&desk.kept);
                 changes.model().assert_is(&desk.kept, &queues);
             }
         }
@@ -63,7 +66,8 @@ fn whatever_was_not_finished_is_gone_whole() {
     }
     let before = folder.path().join("before");
     copy(&data, &before);
-    let expected = changes.model().clone();
+    let mut expected = changes.model().clone();
+    expected.reopen();
     desk.keep((0..20).flat_map(|_| changes.next(&mut choose)).collect::<Vec<_>>());
     desk.close();
     // The last frame is cut anywhere; the side file is the one of the moment before.
@@ -95,6 +99,7 @@ fn an_interrupted_end_is_no_damage_at_any_later_start_either() {
     for round in 0..5_usize {
         let mut desk = Desk::open(folder.path());
         assert!(desk.lost().is_nothing(), "{round}: {:?}", desk.lost());
+        changes.reopened(&desk.kept);
         for _ in 0..10 {
             desk.keep(changes.next(&mut choose));
         }

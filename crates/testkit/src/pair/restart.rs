@@ -41,9 +41,9 @@ impl Pair {
 
     fn restore(&mut self, mut disk: Disk) {
         let now = self.server_now();
-        let Kept { sessions, wills, retained, last_session, last_stamp } = disk.kept();
+        let Kept { sessions, wills, retained, last_session, last_stamp, last_serial } = disk.kept();
         for node in &mut self.nodes {
-            node.shard.restore_numbers(last_session, last_stamp);
+            node.shard.restore_numbers(last_session, last_stamp, last_serial);
             for (message, stamp) in &retained {
                 node.shard.restore_retained(message.clone(), *stamp);
             }
