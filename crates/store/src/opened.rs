@@ -133,6 +133,22 @@ pub enum OpenError {
         /// The newest format that can be read.
         known: u32,
     },
+    /// The system does not let a file be read, although it is there.
+    #[error("{} cannot be read: {source}; the data folder and everything in it must belong to the user that darter runs as", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder belongs to somebody else.
+    #[error("the data folder {} belongs to another user (number {owner}), who could not use it any more afterwards; run this as that user: sudo -u '#{owner}' darter ...", .folder.display())]
+    NotOurs {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of its user.
+        owner: u32,
+    },
     /// The system does not let the folder be used.
     #[error("the data folder {} cannot be used: {source}", .folder.display())]
     Folder {

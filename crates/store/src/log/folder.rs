@@ -9,7 +9,7 @@ const LOCK: &str = "lock";
 
 /// Held as long as the folder is used; the system gives it back when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "closing the file is what gives the lock back")] File);
+pub(super) struct Lock(File);
 
 impl Lock {
     /// Makes the folder if it is not there, and takes it.
@@ -18,16 +18,42 @@ impl Lock {
         make_private(folder).map_err(failed)?;
         let path = folder.join(LOCK);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = open.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use(folder, &mut file)),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let mut lock = Self::of(folder, open.map_err(failed)?)?;
         // Only for people: which process it is. A full disk shall not keep the server from starting.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self(file))
+        let _ = lock.0.set_len(0).and_then(|()| writeln!(lock.0, "{}", std::process::id()));
+        Ok(lock)
     }
+
+    /// Takes a folder to look into it, which changes nothing. None when no server was ever there.
+    pub(super) fn look(folder: &Path) -> Result<Option<Self>, OpenError> {
+        match File::open(folder.join(LOCK)) {
+            Ok(file) => Self::of(folder, file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => Ok(None),
+            Err(source) => Err(OpenError::Folder { folder: folder.to_owned(), source }),
+        }
+    }
+
+    fn of(folder: &Path, mut file: File) -> Result<Self, OpenError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder, &mut file)),
+            Err(TryLockError::Error(source)) => Err(OpenError::Folder { folder: folder.to_owned(), source }),
+        }
+    }
+}
+
+/// Refuses a folder of another user: what is written there would belong to this one, and the other's server could not use it.
+pub(super) fn check_owner(folder: &Path) -> Result<(), OpenError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
+        let owner = fs::metadata(folder).map_err(failed)?.uid();
+        if owner != nix::unistd::geteuid().as_raw() {
+            return Err(OpenError::NotOurs { folder: folder.to_owned(), owner });
+        }
+    }
+    Ok(())
 }
 
 fn in_use(folder: &Path, file: &mut File) -> OpenError {

@@ -64,7 +64,7 @@ pub fn stats(folder: &Path) -> Result<Stats, OpenError> {
 /// # Errors
 /// When the folder is in use, cannot be read, or is of a newer version.
 pub fn check(folder: &Path) -> Result<Findings, OpenError> {
-    let _lock = lock(folder)?;
+    let _lock = Lock::look(folder)?;
     let messages = folder::messages(folder);
     if !messages.is_dir() {
         return Ok(Findings::default());
@@ -122,12 +122,14 @@ pub fn hold(folder: &Path) -> Result<Hold, OpenError> {
     lock(folder).map(Hold)
 }
 
+/// Takes a folder to write in it.
 fn lock(folder: &Path) -> Result<Lock, OpenError> {
-    if folder.is_dir() {
-        return Lock::take(folder);
+    if !folder.is_dir() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no such folder");
+        return Err(OpenError::Folder { folder: folder.to_owned(), source });
     }
-    let source = io::Error::new(io::ErrorKind::NotFound, "there is no such folder");
-    Err(OpenError::Folder { folder: folder.to_owned(), source })
+    folder::check_owner(folder)?;
+    Lock::take(folder)
 }
 
 struct Unpark(Thread);

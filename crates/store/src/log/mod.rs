@@ -27,6 +27,7 @@ mod recovery;
 mod segment;
 mod shared;
 mod side;
+mod source;
 mod totals;
 mod writer;
 

@@ -5,16 +5,16 @@ use super::entry::{Entry, Kind};
 use super::frame::{Checksum, Found, Hint, first_number, scan};
 use super::index::{Index, Place, Secret};
 use super::inspect::{Findings, Stats};
-use super::segment::{FORMAT, HEADER, Header, Segments, set_aside};
+use super::segment::{FORMAT, HEADER, set_aside};
 use super::side::{Mark, Side};
+use super::source::{self, Contents, Source};
 use super::totals::{Totals, What};
 use crate::{Lost, OpenError};
 use darter_codec::record::{Kept, SessionNumber};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A log that was read.
 #[derive(Debug)]
@@ -62,48 +62,60 @@ struct Reading {
 pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recovered, OpenError> {
     let failed = |source| OpenError::Folder { folder: data.to_owned(), source };
     let mark = Side::read(folder);
-    let list = Segments::list(folder).map_err(failed)?;
-    let headers: Vec<Option<Header>> = list.iter().map(|(_, path)| read_header(path)).collect();
-    let formats = headers.iter().flatten().map(|header| header.format).chain(mark.map(|mark| mark.format));
-    if let Some(found) = formats.max().filter(|found| *found > FORMAT) {
+    let sources = Source::all(folder).map_err(failed)?;
+    let found = source::format(&sources, mark.as_ref());
+    if found > FORMAT {
         return Err(OpenError::Newer { folder: data.to_owned(), found, known: FORMAT });
     }
-    let known = headers.iter().flatten().map(|header| header.secret).next().or(mark.map(|mark| mark.secret));
+    let known = source::secret(&sources, mark.as_ref());
     let secret = known.unwrap_or_else(new_secret);
     let mut reading = Reading::new(secret);
     let mut files = Vec::new();
-    let next_segment = list.last().map_or(1, |(number, _)| number + 1);
     let mut findings = Findings::default();
-    findings.stats.segments = list.len() as u64;
+    findings.stats.segments = sources.len() as u64;
+    let mut next_segment = 1;
     // One ahead: the number that the next segment begins with says what of this one was finished.
-    let mut contents = list.iter().map(|(_, path)| fs::read(path).ok().filter(|bytes| is_begun(bytes)));
-    let mut ahead = contents.next().flatten();
-    for (position, ((number, path), header)) in list.iter().zip(&headers).enumerate() {
-        let bytes = std::mem::replace(&mut ahead, contents.next().flatten());
-        let right = header.is_some_and(|header| header.segment == *number && header.secret == secret);
-        let last = position + 1 == list.len();
-        let Some(bytes) = bytes else {
-            if !last {
-                reading.damaged.insert(*number, "it cannot be read, or is empty");
+    let mut contents = sources.iter().map(|source| source.read(secret));
+    let mut ahead = contents.next().transpose()?;
+    for (position, source) in sources.iter().enumerate() {
+        let Some(present) = std::mem::replace(&mut ahead, contents.next().transpose()?) else { break };
+        let Source { number, path, .. } = source;
+        let last = position + 1 == sources.len();
+        let (bytes, is_right) = match present {
+            Contents::Segment(bytes, is_right) => (bytes, is_right),
+            Contents::Unbegun if last => {
+                if for_use {
+                    // If the disk refuses even that, it does no harm.
+                    let _ = fs::remove_file(path);
+                }
+                continue;
             }
-            if for_use {
-                // A disk that refuses even that leaves a file that is of no use and does no harm.
-                let _ = if last { fs::remove_file(path) } else { set_aside(folder, path) };
+            Contents::Unbegun => {
+                reading.set_aside(source, "it is empty", folder, for_use);
+                continue;
             }
-            continue;
+            Contents::Useless(why) => {
+                reading.set_aside(source, why, folder, for_use);
+                continue;
+            }
         };
-        let following = ahead.as_ref().and_then(|next| first_number(secret.checksum(), next, HEADER));
+        next_segment = next_segment.max(number.saturating_add(1));
+        let following = match &ahead {
+            Some(Contents::Segment(next, _)) => first_number(secret.checksum(), next, HEADER),
+            _ => None,
+        };
         let acknowledged = following.or(mark.map(|mark| mark.next_record)).unwrap_or(0);
         reading.segment(secret.checksum(), *number, &bytes, acknowledged);
-        if !right {
+        if !is_right {
             reading.damaged.insert(*number, "its header is damaged");
         }
         if for_use {
-            files.push((*number, open(path).map_err(failed)?));
+            let open = File::open(path);
+            files.push((*number, open.map_err(|source| OpenError::File { file: path.clone(), source })?));
         }
     }
-    let secret_lost = known.is_none() && !list.is_empty();
-    for (number, path) in &list {
+    let secret_lost = known.is_none() && !sources.is_empty();
+    for Source { number, path, .. } in &sources {
         if let Some(why) = reading.damaged.get(number) {
             findings.damaged.push((path.clone(), (*why).to_owned()));
         }
@@ -125,6 +137,15 @@ impl Reading {
             damaged: BTreeMap::new(),
             records: 0,
             torn: false,
+        }
+    }
+
+    /// A file that is of no use: it must not be in the way of new ones.
+    fn set_aside(&mut self, source: &Source, why: &'static str, folder: &Path, for_use: bool) {
+        self.damaged.insert(source.number, why);
+        if for_use {
+            // A disk that refuses even that leaves a file that is never looked into again.
+            let _ = set_aside(folder, &source.path);
         }
     }
 
@@ -317,22 +338,6 @@ impl Reading {
         let unread = self.known[what as usize] + self.missing;
         less.max(unread.min(was.count))
     }
-}
-
-/// Whether a file is more than the beginning of a segment that was never finished.
-fn is_begun(bytes: &[u8]) -> bool {
-    bytes.len() >= HEADER && bytes.iter().any(|byte| *byte != 0)
-}
-
-fn read_header(path: &Path) -> Option<Header> {
-    let file = File::open(path).ok()?;
-    let mut bytes = [0; HEADER];
-    super::segment::read_at(&file, &mut bytes, 0).ok()?;
-    Header::decode(&bytes)
-}
-
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
 }
 
 /// A secret that clients cannot guess.
