@@ -461,9 +461,10 @@ impl Running {
         (located.collect(), next)
     }
 
-    /// Too much is under way to another shard. Its inbox drains without this one's clients, so they may wait for it.
+    /// Too much is under way to the disk or to another shard. That drains without this one's clients, so they may wait for it.
     fn is_congested(&self) -> bool {
-        self.driver.inboxes.len() > 1 && self.driver.inboxes.iter().any(Inbox::is_full)
+        self.driver.store.is_behind()
+            || (self.driver.inboxes.len() > 1 && self.driver.inboxes.iter().any(Inbox::is_full))
     }
 
     fn shut_down(&mut self, reason: ReasonCode) {

@@ -59,7 +59,10 @@ impl Shard {
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
         self.matches = matches;
-        let mut wait = if self.out.promised > promised { self.out.this_batch() } else { Wait::order() };
+        // Nobody is told that a QoS 0 message is retained, so nobody waits for the disk.
+        let awaited = routed.qos != QoS::AtMostOnce || routed.wait.is_some();
+        let stored = self.out.promised > promised && awaited;
+        let mut wait = if stored { self.out.this_batch() } else { Wait::order() };
         wait.add_routed(remote.number, remote.waits_for);
         wait.join(direct);
         let wait = (wait != Wait::order()).then_some(wait);

@@ -35,6 +35,12 @@ pub trait Store: Send {
     /// The rows are those of all batches submitted before.
     fn load(&mut self, session: SessionNumber, from: u64, limit: usize);
 
+    /// More waits to be stored than should: clients should not be read from until that is over. What is kept in memory
+    /// never is behind.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
     /// The next answer, in the order of the questions of one kind.
     fn poll(&mut self) -> Option<Answer>;
 }

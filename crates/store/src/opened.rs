@@ -54,7 +54,13 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes of these that are still wanted.
     pub live_bytes: u64,
-    /// Messages in all queues.
+    /// Sessions that are kept.
+    pub sessions: u64,
+    /// Subscriptions that are kept.
+    pub subscriptions: u64,
+    /// Retained messages that are kept.
+    pub retained: u64,
+    /// Messages in all queues that are kept.
     pub queued: u64,
     /// Files with damage in them are still being replaced.
     pub mending: bool,
@@ -79,6 +85,8 @@ pub struct Lost {
     pub other: u64,
     /// True when the numbers are only the least that was lost.
     pub at_least: bool,
+    /// True when the numbers are the most that can have been lost: it is not known what the missing records were.
+    pub at_most: bool,
 }
 
 impl Lost {
@@ -102,7 +110,11 @@ impl fmt::Display for Lost {
             (self.queued, "queued message", "queued messages"),
             (self.other, "will or packet identifier", "wills or packet identifiers"),
         ];
-        let mut before = if self.at_least { "at least " } else { "" };
+        let mut before = match self {
+            Self { at_least: true, .. } => "at least ",
+            Self { at_most: true, .. } => "up to ",
+            _ => "",
+        };
         for (count, one, several) in counts.into_iter().filter(|(count, ..)| *count > 0) {
             write!(f, "{before}{count} {}", if count == 1 { one } else { several })?;
             before = ", ";
@@ -132,6 +144,18 @@ pub enum OpenError {
         found: u32,
         /// The newest format that can be read.
         known: u32,
+    },
+    /// What was asked for cannot be written to where it was to go.
+    #[error("cannot write the export: {source}")]
+    Output {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The folder is none of darter's.
+    #[error("{} is no data folder of darter: there is no folder 'messages' in it", .folder.display())]
+    NoData {
+        /// The folder.
+        folder: PathBuf,
     },
     /// The system does not let a file be read, although it is there.
     #[error("{} cannot be read: {source}; the data folder and everything in it must belong to the user that darter runs as", .file.display())]
@@ -206,6 +230,8 @@ mod tests {
         assert_eq!(lost.to_string(), "5 subscriptions, 1 queued message");
         let lost = Lost { at_least: true, ..Lost::default() };
         assert_eq!(lost.to_string(), "something that cannot be counted");
+        let lost = Lost { queued: 6, at_most: true, ..Lost::default() };
+        assert_eq!(lost.to_string(), "up to 6 queued messages");
     }
 
     #[test]

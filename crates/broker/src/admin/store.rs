@@ -18,12 +18,15 @@ pub(super) fn answer(subject: &Subject, _: &Request) -> Result<Value, Refusal> {
 /// A report as JSON; `folder` is null for a store in memory.
 #[must_use]
 pub fn report(report: &Report) -> Value {
-    let Report { folder, lost, lost_since, trouble, bytes, live_bytes, queued, mending, syncs, full } =
-        report;
+    let Report { folder, lost, lost_since, trouble, bytes, live_bytes, .. } = report;
+    let Report { sessions, subscriptions, retained, queued, mending, syncs, full, .. } = report;
     json!({
         "folder": folder.as_ref().map(|folder| folder.display().to_string()),
         "bytes": bytes,
         "live_bytes": live_bytes,
+        "sessions": sessions,
+        "subscriptions": subscriptions,
+        "retained": retained,
         "queued": queued,
         "syncs": syncs,
         "full": full,
@@ -35,7 +38,7 @@ pub fn report(report: &Report) -> Value {
 }
 
 fn losses(lost: &Lost) -> Value {
-    let Lost { sessions, subscriptions, retained, queued, other, at_least } = lost;
+    let Lost { sessions, subscriptions, retained, queued, other, at_least, at_most } = lost;
     json!({
         "sessions": sessions,
         "subscriptions": subscriptions,
@@ -43,6 +46,7 @@ fn losses(lost: &Lost) -> Value {
         "queued": queued,
         "other": other,
         "at_least": at_least,
+        "at_most": at_most,
         "words": lost.to_string(),
     })
 }

@@ -27,6 +27,18 @@ impl Ballast {
         self.present || self.size == 0
     }
 
+    /// Whether there may be room for it; writing it only to find out would fill the disk each time.
+    pub(super) fn may_fit(&self) -> bool {
+        #[cfg(unix)]
+        if let Some(folder) = self.path.parent()
+            && let Ok(disk) = nix::sys::statvfs::statvfs(folder)
+        {
+            let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+            return free > self.size + self.size / 4;
+        }
+        true
+    }
+
     /// Writes it anew; an error when there is no room for it.
     pub(super) fn restore(&mut self) -> io::Result<()> {
         if self.is_present() {

@@ -13,11 +13,15 @@ use darter_codec::record::{RowState, SessionNumber};
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// Bytes that are written again before others get their turn.
 const SLICE: usize = 256 * 1024;
 /// Segments that need not be mostly wanted: the log may always be that long.
 const FREE_SEGMENTS: u64 = 4;
+/// How often a segment that cannot be read is tried again, and after what time.
+const TRIES: u32 = 5;
+const RETRY: Duration = Duration::from_secs(10);
 
 /// A segment, its bytes, and the wanted records of it that were not looked at yet.
 type UnderWay = (u32, Vec<u8>, std::vec::IntoIter<(Kind, Range<usize>)>);
@@ -32,6 +36,9 @@ pub(super) struct Compaction {
     damaged: BTreeSet<u32>,
     /// Every segment up to this one is to be written again, so that nobody trips over its damage twice.
     through: u32,
+    /// How often the oldest segment could not be read, and when that is tried again.
+    failures: u32,
+    retry: Option<Instant>,
 }
 
 impl Compaction {
@@ -47,7 +54,7 @@ impl Compaction {
 
     /// Whether there is something to do.
     pub(super) fn is_due(&self, journal: &Journal, segment_bytes: u64, full: bool) -> bool {
-        if self.emptied.is_some() {
+        if self.emptied.is_some() || self.retry.is_some_and(|at| Instant::now() < at) {
             return false;
         }
         if self.under_way.is_some() {
@@ -75,8 +82,7 @@ impl Compaction {
                     self.emptied = Some(first);
                     return Ok(());
                 }
-                let len = usize::try_from(journal.segments.size(first)?).unwrap_or(usize::MAX);
-                let bytes = journal.segments.read(first, 0, len)?;
+                let Some(bytes) = self.read(journal, first) else { return Ok(()) };
                 let wanted = self.wanted(&journal.index, checksum, first, &bytes);
                 (first, bytes, wanted.into_iter())
             }
@@ -91,6 +97,28 @@ impl Compaction {
         }
         self.emptied = Some(segment);
         Ok(())
+    }
+
+    /// The bytes of a segment. An error may pass: it is tried again some times before the segment is given up as far as
+    /// it cannot be read.
+    fn read(&mut self, journal: &Journal, segment: u32) -> Option<Vec<u8>> {
+        let len = journal.segments.size(segment).map(|len| usize::try_from(len).unwrap_or(usize::MAX));
+        match len.and_then(|len| journal.segments.read(segment, 0, len)) {
+            Ok(bytes) => {
+                (self.failures, self.retry) = (0, None);
+                Some(bytes)
+            }
+            Err(_) if self.failures < TRIES => {
+                self.failures += 1;
+                self.retry = Some(Instant::now() + RETRY);
+                None
+            }
+            Err(_) => {
+                self.failures = 0;
+                self.damaged.insert(segment);
+                journal.segments.read_what_is_there(segment).ok()
+            }
+        }
     }
 
     fn wanted(
@@ -123,7 +151,11 @@ impl Compaction {
             lost = journal.index.forget_segment(segment);
             self.damaged.insert(segment);
         }
-        journal.segments.remove(segment, self.damaged.remove(&segment))?;
+        if let Err(error) = journal.segments.remove(segment, self.damaged.contains(&segment)) {
+            self.emptied = Some(segment);
+            return Err(error);
+        }
+        self.damaged.remove(&segment);
         journal.index.remove_segment(segment);
         Ok(lost)
     }
@@ -194,5 +226,71 @@ fn write_again(journal: &mut Journal, segment: u32, kind: Kind, bytes: &[u8], ra
             }
         }
         _ => journal.append_again(kind, body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{Body, Row};
+    use super::super::index::Secret;
+    use super::super::recovery::recover;
+    use super::*;
+    use darter_codec::{Message, QoS};
+    use std::fs;
+
+    /// Two queues share messages of this size; one goes away between two slices of a compaction. What the other has then.
+    fn rows_left(len: usize) -> usize {
+        const MESSAGES: u64 = 2_000;
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("messages");
+        fs::create_dir_all(&folder).unwrap();
+        let secret = Secret([1, 2]);
+        let mut journal = Journal::new(&folder, secret, 16 * 1024);
+        journal.index.add_segment(1, 0);
+        for session in 1..=2 {
+            journal.append(&Entry::Session { session, expiry: 60, client: &session.to_string(), user: None });
+        }
+        let message = Message::new(QoS::AtLeastOnce, false, "t", [], &vec![7; len], None);
+        for sequence in 0..MESSAGES {
+            let number = sequence + 1;
+            journal.append(&Entry::Body { number, message: message.as_bytes() });
+            for session in 1..=2 {
+                journal.append(&Entry::Row(Row {
+                    session,
+                    sequence,
+                    state: RowState::Waiting,
+                    qos: QoS::AtLeastOnce,
+                    retain: false,
+                    group: None,
+                    publication: None,
+                    identifiers: &[],
+                    body: Body::Shared { number, weight: 201 },
+                }));
+            }
+        }
+        journal.finish_frame();
+        journal.sync().unwrap();
+        let mut compaction = Compaction::new(BTreeSet::new(), 1);
+        compaction.go_on(&mut journal, secret.checksum()).unwrap();
+        assert!(compaction.under_way.is_some(), "a slice is not everything");
+        journal.finish_frame();
+        journal.append(&Entry::SessionEnded { session: 1 });
+        while compaction.emptied.is_none() {
+            compaction.go_on(&mut journal, secret.checksum()).unwrap();
+            journal.finish_frame();
+        }
+        journal.sync().unwrap();
+        assert_eq!(compaction.delete_emptied(&mut journal).unwrap(), [0; What::ALL.len()]);
+        let recovered = recover(data.path(), &folder, false).unwrap();
+        assert!(recovered.lost.is_nothing(), "{:?}", recovered.lost);
+        recovered.index.sessions[&2].queue.iter().count()
+    }
+
+    #[test]
+    fn a_message_that_two_queues_share_survives_the_end_of_one_of_them_in_the_middle_of_a_compaction() {
+        // The slices end at another record for each size.
+        for len in (180..230).step_by(3) {
+            assert_eq!(rows_left(len), 2_000, "{len} bytes");
+        }
     }
 }

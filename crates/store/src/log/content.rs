@@ -44,7 +44,10 @@ impl Content {
                 let one = self.sessions.entry(session).or_default();
                 (one.client, one.user, one.expiry) = (client.into(), user.map(Into::into), expiry);
             }
-            Entry::SessionEnded { session } => drop(self.sessions.remove(&session)),
+            Entry::SessionEnded { session } => {
+                self.saw(session);
+                self.sessions.remove(&session);
+            }
             Entry::Subscribed { session, options, identifier, filter } => {
                 let subscription = KeptSubscription { filter: filter.to_owned(), options, identifier };
                 let one = self.sessions.entry(session).or_default();

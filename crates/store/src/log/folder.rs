@@ -1,5 +1,6 @@
 //! The data folder: one server at a time.
 
+use super::segment::sync_folder;
 use crate::OpenError;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -73,7 +74,13 @@ pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|one| !one.as_os_str().is_empty() && !one.is_dir()).collect();
+    builder.create(folder)?;
+    // A name that the parent forgets takes everything along.
+    missing.into_iter().filter_map(Path::parent).try_for_each(|parent| {
+        sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+    })
 }
 
 /// Where the messages are.

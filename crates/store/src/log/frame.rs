@@ -8,8 +8,9 @@ use super::totals::{self, Totals};
 
 /// The first bytes of a frame.
 const MAGIC: u32 = 0x4654_5244;
-/// Magic, checksum of the header, length of the records, number of the first record, number of records, totals.
-pub(super) const FRAME_HEADER: usize = 24 + totals::SIZE;
+/// Magic, checksum of the header, length of the records, number of the first record, number of records, number of the first
+/// record that was not synced, totals.
+pub(super) const FRAME_HEADER: usize = 32 + totals::SIZE;
 /// Checksum, length, kind, check of length and kind.
 pub(super) const RECORD_HEADER: usize = 10;
 
@@ -39,6 +40,8 @@ pub(super) struct Frame {
     pub(super) first: u64,
     /// How many records it has.
     pub(super) count: u32,
+    /// Number of the first record that was not on the disk for good when this frame was made.
+    pub(super) synced: u64,
     /// What is kept when it is applied.
     pub(super) totals: Totals,
     /// Bytes of its records.
@@ -96,7 +99,7 @@ impl Building {
     }
 
     /// Closes the present frame, if it has records.
-    pub(super) fn finish(&mut self, first: u64, totals: &Totals) {
+    pub(super) fn finish(&mut self, first: u64, synced: u64, totals: &Totals) {
         if self.count == 0 {
             return;
         }
@@ -107,6 +110,7 @@ impl Building {
         header.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
         header.put_u64(first);
         header.put_u32(self.count);
+        header.put_u64(synced);
         totals.encode(&mut header);
         let crc = self.checksum.of(&header[8..]);
         header[4..8].copy_from_slice(&crc.to_le_bytes());
@@ -126,7 +130,7 @@ pub(super) enum Found<'a> {
     Unreadable(Kind),
     /// Bytes that belong to no frame; the records that can be read in them follow.
     Junk,
-    /// The rest is a frame whose writing was interrupted: it was never acknowledged.
+    /// The rest was never acknowledged: its writing was interrupted.
     Torn,
 }
 
@@ -152,9 +156,11 @@ pub(super) fn scan<'a>(
     while at < bytes.len() {
         let Some(frame) = frame_at(checksum, bytes, at) else {
             let next = next_frame(checksum, bytes, at + 1);
-            if next == bytes.len() && expected >= acknowledged {
+            if expected >= synced_by(checksum, bytes, next, acknowledged) {
                 visit(Found::Torn);
-            } else if bytes[at..next].iter().any(|byte| *byte != 0) {
+                return;
+            }
+            if bytes[at..next].iter().any(|byte| *byte != 0) {
                 visit(Found::Junk);
                 records(checksum, bytes, (at, next), &mut visit);
             }
@@ -167,13 +173,14 @@ pub(super) fn scan<'a>(
         let whole = wanted == end && is_whole(checksum, &bytes[start..end], frame.count);
         let follows = wanted == bytes.len() || frame_at(checksum, bytes, wanted).is_some();
         let next = if whole || follows { wanted } else { next_frame(checksum, bytes, at + 1) };
-        if !whole && next == bytes.len() && frame.first >= acknowledged {
+        if !whole && frame.first >= synced_by(checksum, bytes, next, acknowledged) {
+            // What was written behind it was never acknowledged either, even if it is all there.
             visit(Found::Torn);
-        } else {
-            visit(Found::Frame(frame));
-            records(checksum, bytes, (start, end.min(next)), &mut visit);
-            expected = expected.max(frame.first + u64::from(frame.count));
+            return;
         }
+        visit(Found::Frame(frame));
+        records(checksum, bytes, (start, end.min(next)), &mut visit);
+        expected = expected.max(frame.first.saturating_add(frame.count.into()));
         at = next;
     }
 }
@@ -185,13 +192,28 @@ fn frame_at(checksum: Checksum, bytes: &[u8], at: usize) -> Option<Frame> {
     if magic != MAGIC || crc != checksum.of(&header[8..]) {
         return None;
     }
-    let (len, first, count) = (from.u32()?, from.u64()?, from.u32()?);
-    Some(Frame { first, count, totals: Totals::decode(&mut from)?, len })
+    let (len, first, count, synced) = (from.u32()?, from.u64()?, from.u32()?, from.u64()?);
+    Some(Frame { first, count, synced, totals: Totals::decode(&mut from)?, len })
 }
 
 /// Number of the first record of the frame that begins at a place.
 pub(super) fn first_number(checksum: Checksum, bytes: &[u8], at: usize) -> Option<u64> {
     frame_at(checksum, bytes, at).map(|frame| frame.first)
+}
+
+/// Number of the first record that was not on the disk for good when the last frame from `at` on was made, or `least`.
+fn synced_by(checksum: Checksum, bytes: &[u8], mut at: usize, least: u64) -> u64 {
+    let mut synced = least;
+    while at < bytes.len() {
+        match frame_at(checksum, bytes, at) {
+            Some(frame) => {
+                synced = synced.max(frame.synced);
+                at += FRAME_HEADER + frame.len as usize;
+            }
+            None => at = next_frame(checksum, bytes, at + 1),
+        }
+    }
+    synced
 }
 
 /// Where the next frame begins; the end of the bytes when there is none.
@@ -284,7 +306,7 @@ mod tests {
                 building.append(&entry);
             }
             totals.add(What::Sessions, frame);
-            building.finish(frame * 17, &totals);
+            building.finish(frame * 17, 0, &totals);
         }
         building.bytes
     }
@@ -332,6 +354,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_before_a_whole_frame_ends_the_log_if_nobody_was_told_of_it() {
+        let mut bytes = three_frames();
+        let place = bytes.len() / 3 + FRAME_HEADER + 100;
+        // Two frames were handed to the system and not synced; the power went, and blocks of the second one are there.
+        bytes[place..place + 100].fill(0);
+        assert_eq!(count(&bytes, 17), (1, 17, 0, true));
+        let (frames, _, _, torn) = count(&bytes, 34);
+        assert_eq!((frames, torn), (3, false), "acknowledged: that is damage");
+    }
+
+    #[test]
     fn a_tail_of_zeros_is_no_damage() {
         let mut bytes = three_frames();
         bytes.extend([0; 5000]);
@@ -343,10 +376,10 @@ mod tests {
     fn a_message_that_looks_like_a_frame_is_none() {
         let mut forged = Building::new(Checksum(78));
         forged.append(&Entry::SessionEnded { session: 1 });
-        forged.finish(0, &Totals::default());
+        forged.finish(0, 0, &Totals::default());
         let mut building = Building::new(SECRET);
         building.append(&Entry::Retained { stamp: 1, message: &forged.bytes });
-        building.finish(0, &Totals::default());
+        building.finish(0, 0, &Totals::default());
         let mut bytes = building.bytes;
         bytes[3] ^= 1;
         let mut kinds = Vec::new();

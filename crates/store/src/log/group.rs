@@ -12,6 +12,8 @@ pub(super) struct Group {
     changes: Vec<Option<Change>>,
     /// Where QoS 1 messages of this group stand in it.
     fresh: HashMap<(SessionNumber, u64), usize>,
+    /// Bytes of the messages in it.
+    bytes: usize,
 }
 
 impl Group {
@@ -23,7 +25,13 @@ impl Group {
         self.changes.len()
     }
 
+    /// Bytes of the messages in it, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn add(&mut self, change: Change) {
+        self.bytes += size(&change);
         match &change {
             Change::Queued { session, sequence, row, .. } if row.qos == QoS::AtLeastOnce => {
                 self.fresh.insert((*session, *sequence), self.changes.len());
@@ -50,11 +58,16 @@ impl Group {
     /// Appends everything to the log.
     pub(super) fn write(&mut self, journal: &mut Journal) {
         self.fresh.clear();
+        self.bytes = 0;
         let mut changes = self.changes.drain(..).flatten().peekable();
         // The message that several rows share, and the number of its body.
         let mut shared: Option<(Message, u64)> = None;
         let mut removed: Option<(SessionNumber, u64, u32)> = None;
         while let Some(change) = changes.next() {
+            if !matches!(change, Change::Queued { .. }) {
+                // The body may go with the last of its rows.
+                shared = None;
+            }
             if let Change::Removed { session, sequence } = change {
                 match &mut removed {
                     Some((one, first, count))
@@ -86,6 +99,16 @@ impl Group {
             }
         }
         write_removed(journal, removed);
+    }
+}
+
+/// Bytes of the message that a change brings.
+pub(super) fn size(change: &Change) -> usize {
+    match change {
+        Change::Queued { row, .. } => row.message.size(),
+        Change::Retained { message, .. } => message.size(),
+        Change::Will { will, .. } => will.message.size(),
+        _ => 0,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The store of one shard: what must survive goes to the writer's thread, the rest stays in memory here.
 
+use super::group::size;
 use super::outlet::Outlet;
+use super::shared::Shared;
 use super::writer::Job;
 use crate::{Answer, MemoryStore, Store};
 use darter_codec::record::{Batch, Change, SessionNumber};
@@ -15,6 +17,7 @@ pub(super) struct LogStore {
     shard: usize,
     jobs: Sender<Job>,
     outlet: Arc<Outlet>,
+    shared: Arc<Shared>,
     /// Rows of sessions that end with their connection, and of topics that are kept in memory only.
     memory: MemoryStore,
     answers: VecDeque<Answer>,
@@ -27,11 +30,12 @@ pub(super) struct LogStore {
 }
 
 impl LogStore {
-    pub(super) fn new(shard: usize, jobs: Sender<Job>, outlet: Arc<Outlet>) -> Self {
+    pub(super) fn new(shard: usize, jobs: Sender<Job>, outlet: Arc<Outlet>, shared: Arc<Shared>) -> Self {
         Self {
             shard,
             jobs,
             outlet,
+            shared,
             memory: MemoryStore::new(),
             answers: VecDeque::new(),
             arrived: VecDeque::new(),
@@ -72,7 +76,8 @@ impl LogStore {
 
     fn complete(&mut self, answer: Answer) -> Answer {
         match answer {
-            Answer::Committed(batch) if self.awaited == Some(batch) => {
+            // Also when it is for a later batch, which nobody awaits.
+            Answer::Committed(batch) if self.awaited.is_some_and(|awaited| awaited <= batch) => {
                 self.awaited = None;
                 Answer::Committed(batch.max(self.behind))
             }
@@ -94,7 +99,7 @@ impl LogStore {
     ) -> Answer {
         let (here, through_here) = self.memory.page(session, from, limit);
         if here.is_empty() {
-            return Answer::Loaded { session, rows, through: through.min(through_here) };
+            return Answer::Loaded { session, rows, through };
         }
         rows.extend(here);
         rows.sort_by_key(|(sequence, _)| *sequence);
@@ -120,7 +125,9 @@ impl Store for LogStore {
             if batch.awaited {
                 self.awaited = Some(batch.number);
             }
-            self.ask(Job::Submit { shard: self.shard, batch, changes: std::mem::take(changes) });
+            let bytes = changes.iter().map(size).sum();
+            self.shared.submitted(bytes);
+            self.ask(Job::Submit { shard: self.shard, batch, changes: std::mem::take(changes), bytes });
         } else if batch.awaited && self.awaited.is_none() {
             self.answers.push_back(Answer::Committed(batch.number));
         } else if batch.awaited {
@@ -131,6 +138,10 @@ impl Store for LogStore {
     fn load(&mut self, session: SessionNumber, from: u64, limit: usize) {
         self.asked.push_back((session, from, limit));
         self.ask(Job::Load { shard: self.shard, session, from, limit });
+    }
+
+    fn is_behind(&self) -> bool {
+        self.shared.is_behind()
     }
 
     fn poll(&mut self) -> Option<Answer> {

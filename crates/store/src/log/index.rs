@@ -121,6 +121,8 @@ pub(super) struct Index {
     /// By segment, from `first` on.
     usage: VecDeque<Usage>,
     first: u32,
+    /// The log is still being read: another row may yet come for a body that has none.
+    pub(super) is_being_read: bool,
 }
 
 impl Index {
@@ -133,6 +135,7 @@ impl Index {
             totals: Totals::default(),
             usage: VecDeque::new(),
             first: 0,
+            is_being_read: false,
         }
     }
 
@@ -281,6 +284,7 @@ impl Index {
         let Some(body) = self.bodies.get_mut(&row.body) else { return };
         body.rows = body.rows.saturating_sub(1);
         if body.rows == 0
+            && !self.is_being_read
             && let Some(BodyPlace { place: Some(place), .. }) = self.bodies.remove(&row.body)
         {
             self.dead(place);
@@ -346,7 +350,8 @@ impl Index {
         if let Some(usage) = self.usage_mut(segment) {
             *usage = Usage::default();
         }
-        while self.usage.front().is_some_and(|usage| usage.bytes == 0) {
+        // The newest one may not have been begun, and counts all the same.
+        while self.usage.len() > 1 && self.usage.front().is_some_and(|usage| usage.bytes == 0) {
             self.usage.pop_front();
             self.first += 1;
         }

@@ -2,16 +2,19 @@
 
 use super::LogOptions;
 use super::folder::{self, Lock};
+use super::frame::Checksum;
+use super::journal::Journal;
 use super::opening::opener;
 use super::recovery::recover;
-use crate::{Answer, Lost, OpenError, Opened, Store};
-use darter_codec::record::{Batch, Kept, KeptSession, QueueRow, RowState};
+use super::segment::Segments;
+use crate::{Lost, OpenError, Opened};
+use darter_codec::record::{Kept, KeptSession, QueueRow, RowState};
 use darter_codec::{Message, PacketId};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::task::Wake;
-use std::thread::{self, Thread};
+use std::thread;
+use std::time::Duration;
 
 /// What was found in a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,10 +68,7 @@ pub fn stats(folder: &Path) -> Result<Stats, OpenError> {
 /// When the folder is in use, cannot be read, or is of a newer version.
 pub fn check(folder: &Path) -> Result<Findings, OpenError> {
     let _lock = Lock::look(folder)?;
-    let messages = folder::messages(folder);
-    if !messages.is_dir() {
-        return Ok(Findings::default());
-    }
+    let messages = data(folder)?;
     recover(folder, &messages, false).map(|recovered| recovered.findings)
 }
 
@@ -79,35 +79,56 @@ pub fn check(folder: &Path) -> Result<Findings, OpenError> {
 /// When the folder is in use, cannot be read or written, or is of a newer version.
 pub fn repair(folder: &Path) -> Result<Findings, OpenError> {
     let findings = check(folder)?;
-    // A server's own start does it all; the ballast is the server's to make.
-    let options = LogOptions { ballast_bytes: 0, ..LogOptions::new(folder) };
-    let Opened { mut stores, keeper, .. } = opener(options)(1)?;
-    while keeper.report().mending {
-        let Some(store) = stores.first_mut() else { break };
-        commit(&mut **store);
+    let Opened { stores, keeper, .. } = open(folder)?;
+    let mut report = keeper.report();
+    while report.mending && !report.full {
+        thread::park_timeout(LOOK);
+        report = keeper.report();
     }
     drop(stores);
     keeper.finish();
+    if report.mending {
+        let source = io::Error::other(report.trouble.unwrap_or_else(|| "the disk is full".to_owned()));
+        return Err(OpenError::Folder { folder: folder.to_owned(), source });
+    }
     Ok(findings)
 }
 
-/// Writes sessions, their subscriptions and queues, wills and retained messages as lines of JSON; how many lines.
+/// Writes sessions, their subscriptions and queues, wills and retained messages as lines of JSON; how many lines, and what
+/// was found. Changes nothing in the folder.
 ///
 /// # Errors
-/// When the folder cannot be used, or `out` cannot be written.
-pub fn export(folder: &Path, out: &mut dyn Write) -> Result<u64, OpenError> {
-    let failed = |source| OpenError::Folder { folder: folder.to_owned(), source };
-    let options = LogOptions { ballast_bytes: 0, ..LogOptions::new(folder) };
-    let Opened { mut stores, kept, keeper, .. } = opener(options)(1)?;
+/// When the folder is in use, cannot be read or is of a newer version, or `out` cannot be written.
+pub fn export(folder: &Path, out: &mut dyn Write) -> Result<(u64, Findings), OpenError> {
+    let _lock = Lock::look(folder)?;
+    let messages = data(folder)?;
+    let recovered = recover(folder, &messages, false)?;
+    let mut journal = Journal::new(&messages, recovered.secret, u64::MAX);
+    for (number, path) in Segments::list(&messages).map_err(|source| failed(folder, source))? {
+        let file = File::open(&path).map_err(|source| OpenError::File { file: path, source })?;
+        journal.segments.add(number, file);
+    }
+    journal.go_on(recovered.index, recovered.next_segment, recovered.next_record, recovered.next_body);
     let mut lines = 0;
-    let written = match stores.first_mut() {
-        Some(store) => write_all(&mut **store, &kept, out, &mut lines),
-        None => Ok(()),
-    };
-    drop(stores);
-    keeper.finish();
-    written.map_err(failed)?;
-    Ok(lines)
+    let written = write_all(&journal, recovered.secret.checksum(), &recovered.kept, out, &mut lines);
+    written.map_err(|source| OpenError::Output { source })?;
+    Ok((lines, recovered.findings))
+}
+
+/// Where the log of a data folder is.
+fn data(folder: &Path) -> Result<PathBuf, OpenError> {
+    let messages = folder::messages(folder);
+    if messages.is_dir() {
+        return Ok(messages);
+    }
+    if folder.is_dir() {
+        return Err(OpenError::NoData { folder: folder.to_owned() });
+    }
+    Err(failed(folder, io::Error::new(io::ErrorKind::NotFound, "there is no such folder")))
+}
+
+fn failed(folder: &Path, source: io::Error) -> OpenError {
+    OpenError::Folder { folder: folder.to_owned(), source }
 }
 
 /// The folder of a stopped server, which no server can use as long as this is held.
@@ -122,71 +143,58 @@ pub fn hold(folder: &Path) -> Result<Hold, OpenError> {
     lock(folder).map(Hold)
 }
 
+/// Opens the log as a server does. The ballast is the server's to make.
+fn open(folder: &Path) -> Result<Opened, OpenError> {
+    check_ours(folder)?;
+    opener(LogOptions { ballast_bytes: 0, ..LogOptions::new(folder) })(1)
+}
+
 /// Takes a folder to write in it.
 fn lock(folder: &Path) -> Result<Lock, OpenError> {
-    if !folder.is_dir() {
-        let source = io::Error::new(io::ErrorKind::NotFound, "there is no such folder");
-        return Err(OpenError::Folder { folder: folder.to_owned(), source });
-    }
-    folder::check_owner(folder)?;
+    check_ours(folder)?;
     Lock::take(folder)
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
+fn check_ours(folder: &Path) -> Result<(), OpenError> {
+    data(folder)?;
+    folder::check_owner(folder)
 }
 
-/// Asks the store and waits for its answer.
-fn wait(store: &mut dyn Store) -> Answer {
-    loop {
-        if let Some(answer) = store.poll() {
-            return answer;
-        }
-        thread::park();
-    }
-}
+/// Rows that are read at once.
+const PAGE: usize = 256;
+/// How often is looked whether everything is mended.
+const LOOK: Duration = Duration::from_millis(10);
 
-fn commit(store: &mut dyn Store) {
-    store.start(Arc::new(Unpark(thread::current())).into());
-    store.submit(Batch { number: 1, awaited: true }, &mut Vec::new());
-    while !matches!(wait(store), Answer::Committed(_)) {}
-}
-
-fn write_all(store: &mut dyn Store, kept: &Kept, out: &mut dyn Write, lines: &mut u64) -> io::Result<()> {
-    store.start(Arc::new(Unpark(thread::current())).into());
+fn write_all(
+    journal: &Journal,
+    checksum: Checksum,
+    kept: &Kept,
+    out: &mut dyn Write,
+    lines: &mut u64,
+) -> io::Result<()> {
     for session in &kept.sessions {
         *lines += 1 + session.subscriptions.len() as u64;
         write_session(session, out)?;
         let mut from = 0;
-        loop {
-            store.load(session.session, from, 256);
-            let (rows, through) = loop {
-                if let Answer::Loaded { rows, through, .. } = wait(store) {
-                    break (rows, through);
-                }
-            };
-            for (sequence, row) in &rows {
+        while from < session.next {
+            let page = journal.page(checksum, session.session, from, PAGE);
+            for (sequence, row) in &page.rows {
                 write_row(&session.client, *sequence, row, out)?;
             }
-            *lines += rows.len() as u64;
-            if through >= session.next || (rows.is_empty() && through <= from) {
-                break;
-            }
-            from = through;
+            *lines += page.rows.len() as u64;
+            from = page.through.max(from + 1);
         }
     }
     for (message, _) in &kept.retained {
         writeln!(out, "{{\"kind\":\"retained\",{}}}", message_fields(message))?;
     }
-    for (_, will) in &kept.wills {
+    let of_sessions = kept.sessions.iter().filter_map(|session| session.will.as_ref());
+    for will in kept.wills.iter().map(|(_, will)| will).chain(of_sessions) {
+        *lines += 1;
         let client = json(&will.client);
         writeln!(out, "{{\"kind\":\"will\",\"client\":{client},{}}}", message_fields(&will.message))?;
     }
-    *lines += (kept.retained.len() + kept.wills.len()) as u64;
+    *lines += kept.retained.len() as u64;
     out.flush()
 }
 

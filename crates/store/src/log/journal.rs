@@ -25,16 +25,19 @@ pub(super) struct Journal {
     written: usize,
     /// Number of the next record.
     pub(super) next_record: u64,
+    /// Number of the first record that is not on the disk for good.
+    synced_record: u64,
     /// Number of the next body that rows share; from 1 on.
     pub(super) next_body: u64,
     segment_bytes: u64,
-    stamps: HashMap<Key, u64>,
+    /// The newer ones, and the ones before.
+    stamps: [HashMap<Key, u64>; 2],
     /// How often the disk was asked to keep something for good.
     pub(super) syncs: u64,
 }
 
 impl Journal {
-    /// Goes on behind what is there, in a segment of its own.
+    /// Begins a log.
     pub(super) fn new(folder: &Path, secret: Secret, segment_bytes: u64) -> Self {
         Self {
             index: Index::new(secret),
@@ -44,11 +47,19 @@ impl Journal {
             base: HEADER as u64,
             written: 0,
             next_record: 0,
+            synced_record: 0,
             next_body: 1,
             segment_bytes,
-            stamps: HashMap::new(),
+            stamps: [HashMap::new(), HashMap::new()],
             syncs: 0,
         }
+    }
+
+    /// Goes on behind what is there, in a segment of its own.
+    pub(super) fn go_on(&mut self, index: Index, segment: u32, record: u64, body: u64) {
+        (self.index, self.current, self.next_body) = (index, segment, body);
+        (self.next_record, self.synced_record) = (record, record);
+        self.index.add_segment(segment, 0);
     }
 
     /// Appends a record and takes note of it.
@@ -95,14 +106,16 @@ impl Journal {
     }
 
     fn is_newer(&mut self, key: Key, stamp: u64) -> bool {
-        if self.stamps.len() >= STAMPS {
-            self.stamps.clear();
-        }
-        let last = self.stamps.entry(key).or_insert(stamp);
-        if *last > stamp {
+        let last = self.stamps.iter().filter_map(|stamps| stamps.get(&key)).max();
+        if last.is_some_and(|last| *last > stamp) {
             return false;
         }
-        *last = stamp;
+        if self.stamps[0].len() >= STAMPS {
+            // Two generations: what came a moment ago is always known.
+            self.stamps.swap(0, 1);
+            self.stamps[0].clear();
+        }
+        self.stamps[0].insert(key, stamp);
         true
     }
 
@@ -119,7 +132,7 @@ impl Journal {
     /// Closes the present frame.
     pub(super) fn finish_frame(&mut self) {
         let count = self.building.count();
-        self.building.finish(self.next_record, &self.index.totals);
+        self.building.finish(self.next_record, self.synced_record, &self.index.totals);
         self.next_record += u64::from(count);
     }
 
@@ -150,8 +163,13 @@ impl Journal {
         if self.building.bytes.is_empty() {
             return Ok(());
         }
-        self.segments.sync(self.current)?;
+        if let Err(error) = self.segments.sync(self.current) {
+            // The system may think that it has written them: they must be handed over again.
+            self.written = 0;
+            return Err(error);
+        }
         self.syncs += 1;
+        self.synced_record = self.next_record;
         self.base += self.written as u64;
         self.written = 0;
         self.building.bytes.clear();

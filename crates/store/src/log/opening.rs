@@ -9,7 +9,7 @@ use super::folder::{self, Lock};
 use super::handle::LogStore;
 use super::journal::Journal;
 use super::outlet::Outlet;
-use super::recovery::recover;
+use super::recovery::{Recovered, recover};
 use super::segment::FORMAT;
 use super::shared::Shared;
 use super::side::{Mark, Side};
@@ -66,11 +66,8 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     let clock = clock::resume(clock_then, wall_then, clock::wall());
 
     let mut journal = Journal::new(&folder, secret, options.segment_bytes);
-    journal.index = recovered.index;
-    journal.current = recovered.next_segment;
-    journal.next_record = recovered.next_record;
-    journal.next_body = recovered.next_body;
-    journal.index.add_segment(journal.current, 0);
+    let Recovered { next_segment, next_record, next_body, .. } = recovered;
+    journal.go_on(recovered.index, next_segment, next_record, next_body);
     recovered.files.into_iter().for_each(|(number, file)| journal.segments.add(number, file));
     for session in recovered.orphans {
         journal.append(&Entry::SessionEnded { session });
@@ -78,7 +75,7 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     for (session, sequence) in recovered.done {
         journal.append(&Entry::Removed { session, sequence, count: 1 });
     }
-    let through = if recovered.damaged.is_empty() { 0 } else { recovered.next_segment - 1 };
+    let through = if recovered.damaged.is_empty() { 0 } else { next_segment - 1 };
     let compaction = Compaction::new(recovered.damaged, through);
 
     let mut ballast = Ballast::open(&folder, options.ballast_bytes);
@@ -101,13 +98,13 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     let (sender, jobs) = channel();
     let store = |shard| {
         let outlet: &Arc<Outlet> = &outlets[shard];
-        Box::new(LogStore::new(shard, sender.clone(), outlet.clone())) as Box<dyn Store>
+        Box::new(LogStore::new(shard, sender.clone(), outlet.clone(), shared.clone())) as Box<dyn Store>
     };
     let stores = (0..usize::from(shards)).map(store).collect();
     let writer = Writer {
         journal,
         compaction,
-        side: Side::open(&folder, last).ok(),
+        side: Side::new(&folder, last),
         secret,
         checksum: secret.checksum(),
         ballast,

@@ -20,8 +20,10 @@ pub(super) struct Page {
     pub(super) rows: Vec<(u64, QueueRow)>,
     /// The sequence after the last one looked at.
     pub(super) through: u64,
-    /// Sequences of rows that cannot be read.
+    /// Sequences of rows that are damaged.
     pub(super) unreadable: Vec<u64>,
+    /// The disk refused to read some rows, which says nothing of what they are.
+    pub(super) error: Option<io::Error>,
 }
 
 /// Bytes of a segment that were read.
@@ -44,32 +46,44 @@ impl Run {
 impl Journal {
     /// At most `limit` rows of a session's queue, from sequence `from` on.
     pub(super) fn page(&self, checksum: Checksum, session: SessionNumber, from: u64, limit: usize) -> Page {
-        let nothing = Page { rows: Vec::new(), through: u64::MAX, unreadable: Vec::new() };
+        let nothing = Page { rows: Vec::new(), through: u64::MAX, unreadable: Vec::new(), error: None };
         let Some(places) = self.index.sessions.get(&session) else { return nothing };
         if places.queue.is_empty() {
             return nothing;
         }
         let (found, through) = places.queue.page(from, limit);
-        let mut page = Page { rows: Vec::with_capacity(found.len()), through, unreadable: Vec::new() };
+        let rows = Vec::with_capacity(found.len());
+        let mut page = Page { rows, through, unreadable: Vec::new(), error: None };
         let mut run = Run { segment: 0, start: 0, bytes: Vec::new() };
         let mut shared: Option<(u64, Message)> = None;
         for (index, (sequence, row)) in found.iter().enumerate() {
             let unsynced = self.unsynced_part(row.place);
             if unsynced.is_none() && run.part(row.place).is_none() {
-                // An error shows as bytes that are not there.
-                run =
-                    self.read_run(&found[index..]).unwrap_or(Run { segment: 0, start: 0, bytes: Vec::new() });
+                // One bad place must not cost its neighbours.
+                let read = self.read_run(&found[index..]).or_else(|_| self.read_run(&found[index..=index]));
+                match read {
+                    Ok(read) => run = read,
+                    Err(error) => {
+                        page.unreadable.push(*sequence);
+                        page.error = Some(error);
+                        continue;
+                    }
+                }
             }
             let bytes = unsynced.or_else(|| run.part(row.place));
-            let read = bytes.and_then(|bytes| self.queue_row(checksum, bytes, &mut shared));
+            let read = bytes.map_or(Ok(None), |bytes| self.queue_row(checksum, bytes, &mut shared));
             match read {
-                Some(mut read) => {
+                Ok(Some(mut read)) => {
                     if let Some(state) = places.sent.get(sequence) {
                         read.state = *state;
                     }
                     page.rows.push((*sequence, read));
                 }
-                None => page.unreadable.push(*sequence),
+                Ok(None) => page.unreadable.push(*sequence),
+                Err(error) => {
+                    page.unreadable.push(*sequence);
+                    page.error = Some(error);
+                }
             }
         }
         page
@@ -95,30 +109,38 @@ impl Journal {
         Ok(Run { segment, start, bytes: self.segments.read(segment, start, len)? })
     }
 
+    /// The row that these bytes are; none when they are damaged.
     fn queue_row(
         &self,
         checksum: Checksum,
         bytes: &[u8],
         shared: &mut Option<(u64, Message)>,
-    ) -> Option<QueueRow> {
-        let (kind, body) = record_at(checksum, bytes, 0)?;
-        let Entry::Row(row) = Entry::decode(kind, body)? else { return None };
-        let message = match row.body {
-            Body::Here(message) => Message::from_bytes(Bytes::copy_from_slice(message)).ok()?,
-            Body::Shared { number, .. } => match shared {
-                Some((known, message)) if *known == number => message.clone(),
-                _ => shared.insert((number, self.body(checksum, number)?)).1.clone(),
-            },
+    ) -> io::Result<Option<QueueRow>> {
+        let Some(Entry::Row(row)) =
+            record_at(checksum, bytes, 0).and_then(|(kind, body)| Entry::decode(kind, body))
+        else {
+            return Ok(None);
         };
-        Some(from_row(&row, message))
+        let message = match (row.body, &shared) {
+            (Body::Here(message), _) => Message::from_bytes(Bytes::copy_from_slice(message)).ok(),
+            (Body::Shared { number, .. }, Some((known, message))) if *known == number => {
+                Some(message.clone())
+            }
+            (Body::Shared { number, .. }, _) => {
+                let message = self.body(checksum, number)?;
+                *shared = message.clone().map(|message| (number, message));
+                message
+            }
+        };
+        Ok(message.map(|message| from_row(&row, message)))
     }
 
-    fn body(&self, checksum: Checksum, number: u64) -> Option<Message> {
-        let place = self.index.bodies.get(&number)?.place?;
-        let bytes = Bytes::from(self.read(place).ok()?);
-        let (kind, body) = record_at(checksum, &bytes, 0)?;
-        let Entry::Body { message, .. } = Entry::decode(kind, body)? else { return None };
-        Message::from_bytes(bytes.slice_ref(message)).ok()
+    fn body(&self, checksum: Checksum, number: u64) -> io::Result<Option<Message>> {
+        let Some(place) = self.index.bodies.get(&number).and_then(|body| body.place) else { return Ok(None) };
+        let bytes = Bytes::from(self.read(place)?);
+        let entry = record_at(checksum, &bytes, 0).and_then(|(kind, body)| Entry::decode(kind, body));
+        let Some(Entry::Body { message, .. }) = entry else { return Ok(None) };
+        Ok(Message::from_bytes(bytes.slice_ref(message)).ok())
     }
 }
 

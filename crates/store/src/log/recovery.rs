@@ -70,6 +70,7 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
     let known = source::secret(&sources, mark.as_ref());
     let secret = known.unwrap_or_else(new_secret);
     let mut reading = Reading::new(secret);
+    reading.index.is_being_read = true;
     let mut files = Vec::new();
     let mut findings = Findings::default();
     findings.stats.segments = sources.len() as u64;
@@ -110,7 +111,8 @@ pub(super) fn recover(data: &Path, folder: &Path, for_use: bool) -> Result<Recov
             reading.damaged.insert(*number, "its header is damaged");
         }
         if for_use {
-            let open = File::open(path);
+            // What a killed server had written and not synced counts from now on, so it must not go when the power does.
+            let open = File::open(path).and_then(|file| file.sync_all().map(|()| file));
             files.push((*number, open.map_err(|source| OpenError::File { file: path.clone(), source })?));
         }
     }
@@ -253,6 +255,7 @@ impl Reading {
         self.known[What::Queued as usize] += self.index.forget_rows_without_body();
         let orphans = self.orphans();
         self.index.forget_bodies_without_rows();
+        self.index.is_being_read = false;
         let lost = Lost {
             sessions: self.lost(What::Sessions, &truth).max(orphans.len() as u64),
             subscriptions: self.lost(What::Subscriptions, &truth),
@@ -260,12 +263,10 @@ impl Reading {
             queued: self.lost(What::Queued, &truth),
             other: self.lost(What::Other, &truth),
             at_least,
+            at_most: self.missing > 0,
         };
-        let lost = if lost == (Lost { at_least, ..Lost::default() }) && !secret_lost {
-            Lost::default()
-        } else {
-            lost
-        };
+        let nothing = Lost { at_least, at_most: lost.at_most, ..Lost::default() };
+        let lost = if lost == nothing && !secret_lost { Lost::default() } else { lost };
         let next_body = self.content.last_body + 1;
         let (kept, done) = self.content.finish(&mut self.index);
         let usage = self.index.whole_usage();

@@ -148,6 +148,12 @@ impl Segments {
         self.read(place.segment, place.offset.into(), place.size as usize)
     }
 
+    /// All of a segment as far as the disk gives it; what it does not give reads as zeros.
+    pub(super) fn read_what_is_there(&self, number: u32) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(self.size(number)?).unwrap_or(usize::MAX);
+        Ok(read_what_is_there(self.file(number)?, len))
+    }
+
     pub(super) fn size(&self, number: u32) -> io::Result<u64> {
         Ok(self.file(number)?.metadata()?.len())
     }
@@ -157,8 +163,10 @@ impl Segments {
         let path = self.path(number);
         if damaged {
             set_aside(&self.folder, &path)?;
-        } else {
-            fs::remove_file(&path)?;
+        } else if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
         self.files.remove(&number);
         // Segments go one by one: a newer one must not be gone while an older one comes back.
@@ -191,9 +199,19 @@ pub(super) fn set_aside(folder: &Path, path: &Path) -> io::Result<()> {
         }
         target = aside.join(format!("{}.{copy}", name.to_string_lossy()));
     }
-    fs::rename(path, target)?;
+    match fs::rename(path, target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Too much that is set aside is no reason to do it again.
+    let _ = thin_out(&aside);
+    Ok(())
+}
+
+/// Deletes the oldest of the damaged files when there are too many.
+fn thin_out(aside: &Path) -> io::Result<()> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(&aside)? {
+    for entry in fs::read_dir(aside)? {
         let entry = entry?;
         let metadata = entry.metadata()?;
         files.push((metadata.modified()?, metadata.len(), entry.path()));
@@ -204,10 +222,32 @@ pub(super) fn set_aside(folder: &Path, path: &Path) -> io::Result<()> {
         if bytes <= DAMAGED_MOST {
             break;
         }
-        fs::remove_file(path)?;
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
         bytes -= len;
     }
     Ok(())
+}
+
+/// Bytes that are given up together when the disk cannot read them.
+const SECTORS: usize = 4096;
+
+/// As many bytes of a file as the disk gives; what it does not give reads as zeros.
+pub(super) fn read_what_is_there(file: &File, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for (piece, place) in bytes.chunks_mut(256 * SECTORS).zip((0_u64..).step_by(256 * SECTORS)) {
+        if read_at(file, piece, place).is_err() {
+            for (sector, place) in piece.chunks_mut(SECTORS).zip((place..).step_by(SECTORS)) {
+                if read_at(file, sector, place).is_err() {
+                    sector.fill(0);
+                }
+            }
+        }
+    }
+    bytes
 }
 
 /// Makes sure that names in a folder are as they were made.

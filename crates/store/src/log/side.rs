@@ -8,7 +8,7 @@ use super::segment::{FORMAT, read_at, write_at};
 use super::totals::Totals;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Its name in the folder.
 pub(super) const NAME: &str = "acknowledged";
@@ -63,10 +63,12 @@ impl Mark {
     }
 }
 
-/// The file, open for writing.
+/// The file, as it is written.
 #[derive(Debug)]
 pub(super) struct Side {
-    file: File,
+    path: PathBuf,
+    /// Opened when it is needed; anew after an error.
+    file: Option<File>,
     last: Mark,
 }
 
@@ -82,22 +84,28 @@ impl Side {
         slots.max_by_key(|mark| mark.serial)
     }
 
-    /// Opens it, to go on from `last`.
-    pub(super) fn open(folder: &Path, last: Mark) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(NAME))?;
-        Ok(Self { file, last })
+    /// Goes on from `last`.
+    pub(super) fn new(folder: &Path, last: Mark) -> Self {
+        Self { path: folder.join(NAME), file: None, last }
     }
 
     /// Writes a mark; it reaches the disk some time later, or at once with [`sync`](Self::sync).
     pub(super) fn write(&mut self, mark: Mark) -> io::Result<()> {
         let serial = self.last.serial + 1;
-        self.last = Mark { format: FORMAT, serial, ..mark };
+        let mark = Mark { format: FORMAT, serial, ..mark };
         let slot = SLOTS[usize::from(serial % 2 == 1)];
-        write_at(&self.file, &self.last.encode(), slot)
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?,
+        };
+        // After an error the same place is written again: the other one has the last good mark.
+        write_at(&file, &mark.encode(), slot)?;
+        (self.file, self.last) = (Some(file), mark);
+        Ok(())
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 }
 
@@ -112,10 +120,21 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_end_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("not there yet");
+        let mut side = Side::new(&inner, mark(0));
+        assert!(side.write(mark(1)).is_err());
+        fs::create_dir(&inner).unwrap();
+        side.write(mark(2)).unwrap();
+        assert_eq!(Side::read(&inner).unwrap().next_record, 2);
+    }
+
+    #[test]
     fn the_newest_mark_that_can_be_read_counts() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Side::read(folder.path()), None);
-        let mut side = Side::open(folder.path(), mark(0)).unwrap();
+        let mut side = Side::new(folder.path(), mark(0));
         for next_record in 1..=5 {
             side.write(mark(next_record)).unwrap();
             assert_eq!(Side::read(folder.path()).unwrap().next_record, next_record);

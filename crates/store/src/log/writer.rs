@@ -16,6 +16,7 @@ use super::side::{Mark, Side};
 use super::totals::What;
 use crate::Answer;
 use darter_codec::record::{Batch, Change, SessionNumber};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -24,8 +25,18 @@ use std::time::{Duration, Instant};
 /// What a shard wants.
 #[derive(Debug)]
 pub(super) enum Job {
-    Submit { shard: usize, batch: Batch, changes: Vec<Change> },
+    Submit { shard: usize, batch: Batch, changes: Vec<Change>, bytes: usize },
     Load { shard: usize, session: SessionNumber, from: u64, limit: usize },
+}
+
+/// A question for rows, and how often the disk could not read them.
+#[derive(Debug)]
+struct Load {
+    shard: usize,
+    session: SessionNumber,
+    from: u64,
+    limit: usize,
+    tries: u32,
 }
 
 /// A disk that failed is tried again after this time.
@@ -36,6 +47,12 @@ const BALLAST_RETRY: Duration = Duration::from_secs(2);
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// Changes that are written together at most.
 const GROUP: usize = 100_000;
+/// Bytes of messages that are written together at most, but for one batch.
+const GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes that may wait for a disk that fails before nothing more is taken from the shards.
+const WAITING_MOST: usize = 512 * 1024 * 1024;
+/// How often rows that the disk cannot read are tried again before they are given up.
+const READ_TRIES: u32 = 10;
 /// Bytes that may wait for the next sync.
 const UNSYNCED: usize = 8 * 1024 * 1024;
 /// How often a disk that fails is tried at the end before the server stops without it.
@@ -45,7 +62,7 @@ const LAST_TRIES: u32 = 5;
 pub(super) struct Writer {
     pub(super) journal: Journal,
     pub(super) compaction: Compaction,
-    pub(super) side: Option<Side>,
+    pub(super) side: Side,
     pub(super) secret: Secret,
     pub(super) checksum: Checksum,
     pub(super) ballast: Ballast,
@@ -63,6 +80,9 @@ pub(super) struct Writer {
 #[derive(Debug)]
 pub(super) struct State {
     group: Group,
+    /// Questions that wait for the disk to read again, and until when.
+    loads: VecDeque<Load>,
+    loads_due: Option<Instant>,
     /// The last batch of each shard, not yet answered.
     batches: Vec<Option<u64>>,
     /// Something waits for the disk.
@@ -81,6 +101,8 @@ impl State {
         let now = Instant::now();
         Self {
             group: Group::default(),
+            loads: VecDeque::new(),
+            loads_due: None,
             batches: vec![None; shards],
             awaited: false,
             last_sync: now,
@@ -96,6 +118,13 @@ impl State {
 impl Writer {
     /// Writes until every shard's store is gone, and everything is on the disk.
     pub(super) fn run(mut self) {
+        let alarm = Alarm { shared: self.shared.clone(), outlets: self.outlets.clone() };
+        self.work();
+        self.end();
+        drop(alarm);
+    }
+
+    fn work(&mut self) {
         let mut tries = 0;
         loop {
             self.gather();
@@ -105,6 +134,7 @@ impl Writer {
             self.journal.finish_frame();
             self.flush();
             self.shared.disk_answered();
+            self.load_again();
             self.care_for_ballast();
             self.note();
             if self.state.closed {
@@ -116,12 +146,15 @@ impl Writer {
                 self.state.awaited = true;
             }
         }
-        self.end();
     }
 
     /// Takes what shards want, waiting for it when there is nothing else to do.
     fn gather(&mut self) {
         let wait = self.patience();
+        if self.journal.unsynced() > WAITING_MOST {
+            std::thread::park_timeout(wait.unwrap_or(RETRY));
+            return;
+        }
         let first = match wait {
             Some(Duration::ZERO) => self.jobs.try_recv().map_err(|error| error == TryRecvError::Disconnected),
             Some(wait) => {
@@ -142,13 +175,15 @@ impl Writer {
         };
         while let Some(one) = job {
             self.take(one);
-            job = if self.state.group.len() < GROUP { self.jobs.try_recv().ok() } else { None };
+            let room = self.state.group.len() < GROUP && self.state.group.bytes() < GROUP_BYTES;
+            job = if room { self.jobs.try_recv().ok() } else { None };
         }
     }
 
     fn take(&mut self, job: Job) {
         match job {
-            Job::Submit { shard, batch, changes } => {
+            Job::Submit { shard, batch, changes, bytes } => {
+                self.shared.taken(bytes);
                 changes.into_iter().for_each(|change| self.state.group.add(change));
                 self.state.batches[shard] = Some(batch.number);
                 self.state.awaited |= batch.awaited;
@@ -156,7 +191,7 @@ impl Writer {
             Job::Load { shard, session, from, limit } => {
                 // It sees what was submitted before it and no more.
                 self.state.group.write(&mut self.journal);
-                self.answer_load(shard, session, from, limit);
+                self.load(Load { shard, session, from, limit, tries: 0 });
             }
         }
     }
@@ -175,7 +210,8 @@ impl Writer {
         let ballast =
             (!self.ballast.is_present()).then(|| state.ballast_due.saturating_duration_since(Instant::now()));
         let clock = CLOCK_INTERVAL.saturating_sub(state.last_mark.elapsed());
-        [sync, ballast, Some(clock)]
+        let loads = state.loads_due.map(|due| due.saturating_duration_since(Instant::now()));
+        [sync, ballast, loads, Some(clock)]
             .into_iter()
             .flatten()
             .min()
@@ -271,6 +307,9 @@ impl Writer {
             return;
         }
         self.state.ballast_due = Instant::now() + BALLAST_RETRY;
+        if !self.ballast.may_fit() {
+            return self.tell_full(true);
+        }
         match self.ballast.restore() {
             Ok(()) => self.tell_full(false),
             Err(error) => {
@@ -280,8 +319,40 @@ impl Writer {
         }
     }
 
-    fn answer_load(&mut self, shard: usize, session: SessionNumber, from: u64, limit: usize) {
+    /// Answers a question, or puts it behind those that wait for the disk to read again.
+    fn load(&mut self, load: Load) {
+        if !self.state.loads.is_empty() || !self.try_load(&load) {
+            self.state.loads_due.get_or_insert_with(|| Instant::now() + RETRY);
+            self.state.loads.push_back(load);
+        }
+    }
+
+    /// Tries again what the disk could not read.
+    fn load_again(&mut self) {
+        if self.state.loads_due.is_none_or(|due| Instant::now() < due) {
+            return;
+        }
+        self.state.loads_due = None;
+        while let Some(mut load) = self.state.loads.pop_front() {
+            load.tries += 1;
+            if !self.try_load(&load) {
+                self.state.loads.push_front(load);
+                self.state.loads_due = Some(Instant::now() + RETRY);
+                return;
+            }
+        }
+    }
+
+    /// False when the disk could not read, and may the next time.
+    fn try_load(&mut self, load: &Load) -> bool {
+        let Load { shard, session, from, limit, tries } = *load;
         let page = self.journal.page(self.checksum, session, from, limit);
+        if let Some(error) = &page.error {
+            self.shared.set_trouble(error.to_string());
+            if tries < READ_TRIES {
+                return false;
+            }
+        }
         for sequence in &page.unreadable {
             self.state.group.add(Change::Removed { session, sequence: *sequence });
         }
@@ -289,6 +360,7 @@ impl Writer {
             self.shared.lose(|lost| lost.queued += page.unreadable.len() as u64);
         }
         self.outlets[shard].push(Answer::Loaded { session, rows: page.rows, through: page.through });
+        true
     }
 
     /// Notes the clock when nothing else made it be noted.
@@ -310,24 +382,35 @@ impl Writer {
             clock: self.shared.clock(),
             wall: clock::wall(),
         };
-        // It helps to find out what damage has cost; nothing that was acknowledged hangs on it.
-        if let Some(side) = &mut self.side
-            && side.write(mark).is_err()
-        {
-            self.side = None;
-        }
+        // It helps to find out what damage has cost; nothing that was acknowledged hangs on it. The next one tries again.
+        let _ = self.side.write(mark);
     }
 
     fn end(&mut self) {
         if self.journal.unsynced() == 0 {
             self.mark();
         }
-        if let Some(side) = &self.side {
-            let _ = side.sync();
-        }
+        let _ = self.side.sync();
         self.shared.set_numbers(&self.journal, &self.compaction);
         if self.journal.unsynced() > 0 {
             self.shared.set_trouble("the disk could not be written at the end".to_owned());
+        }
+    }
+}
+
+/// Tells everybody when the thread ends by a panic: nothing is acknowledged any more.
+struct Alarm {
+    shared: Arc<Shared>,
+    outlets: Vec<Arc<Outlet>>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared
+                .set_trouble("the store has failed, which is a defect of darter: start it again".to_owned());
+            self.shared.set_full(true);
+            self.outlets.iter().for_each(|outlet| outlet.push(Answer::Full(true)));
         }
     }
 }

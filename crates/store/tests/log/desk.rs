@@ -53,6 +53,23 @@ impl Desk {
         self.store.as_mut().unwrap().submit(batch, &mut changes.into_iter().collect());
     }
 
+    /// Submits without waiting for anything.
+    pub(crate) fn submit_unawaited(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.batch += 1;
+        let batch = Batch { number: self.batch, awaited: false };
+        self.store.as_mut().unwrap().submit(batch, &mut changes.into_iter().collect());
+    }
+
+    /// One page: the sequences of its rows, and where the next one begins.
+    pub(crate) fn page(&mut self, session: SessionNumber, from: u64, limit: usize) -> (Vec<u64>, u64) {
+        self.store.as_mut().unwrap().load(session, from, limit);
+        loop {
+            if let Answer::Loaded { rows, through, .. } = self.answer() {
+                return (rows.iter().map(|(sequence, _)| *sequence).collect(), through);
+            }
+        }
+    }
+
     /// Submits and waits until it is kept.
     pub(crate) fn keep(&mut self, changes: impl IntoIterator<Item = Change>) {
         self.submit(changes);
@@ -134,7 +151,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file below a folder, how long it is, and when it was last written.
-fn files(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

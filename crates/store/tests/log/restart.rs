@@ -1,6 +1,6 @@
 //! What comes back after a stop and after a crash.
 
-use super::desk::{Desk, copy, small};
+use super::desk::{Desk, copy, files, small};
 use darter_store::OpenError;
 use darter_store::log::inspect::export;
 use darter_testkit::{Changes, Dice};
@@ -192,7 +192,10 @@ fn an_export_has_a_line_for_everything() {
     desk.keep([]);
     desk.close();
     let mut out = Vec::new();
-    let lines = export(folder.path(), &mut out).unwrap();
+    let before = files(folder.path());
+    let (lines, findings) = export(folder.path(), &mut out).unwrap();
+    assert!(findings.lost.is_nothing());
+    assert_eq!(files(folder.path()), before, "looking changes nothing");
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count() as u64, lines);
     let count = |kind: &str| {
