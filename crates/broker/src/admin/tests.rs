@@ -14,9 +14,10 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fs, process};
+use std::{fs, process, thread};
 
 /// A server with its socket in a folder of its own.
 struct Server {
@@ -366,4 +367,63 @@ fn a_server_that_has_stopped_is_still_told_of() {
     let drops = answer(&subject, b"{\"do\":\"drops\"}");
     assert_eq!(drops["ok"]["complete"], json!(false), "nobody is there to ask");
     assert_eq!(answer(&subject, b"{\"do\":\"status\"}")["ok"]["shards"], json!(2));
+}
+
+/// Tells of each question, and answers none before it may.
+#[derive(Debug)]
+struct Slow {
+    asked: Sender<()>,
+    may_answer: Mutex<Receiver<()>>,
+}
+
+impl Queries for Slow {
+    fn last(&self, _: &str, _: usize) -> Vec<Point> {
+        let _ = self.asked.send(());
+        let _ = self.may_answer.lock().unwrap().recv();
+        Vec::new()
+    }
+
+    fn range(&self, _: &str, _: Range<u64>, _: usize) -> Vec<Point> {
+        Vec::new()
+    }
+
+    fn downsampled(&self, _: &str, _: Option<&str>, _: Range<u64>, _: usize) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    fn topics(&self, _: &str, _: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn report(&self) -> HistoryReport {
+        HistoryReport::default()
+    }
+}
+
+#[test]
+fn the_end_waits_neither_for_a_slow_answer_nor_for_requests_that_wait() {
+    let (asked, questions) = mpsc::channel();
+    let (allow, may_answer) = mpsc::channel();
+    let slow = Slow { asked, may_answer: Mutex::new(may_answer) };
+    let mut server = Server::with("slow", DEADLINE, Some(Arc::new(slow)), |_| {});
+    let clients: Vec<_> = (0..3).map(|_| server.raw()).collect();
+    for mut client in &clients {
+        client.write_all(b"{\"do\":\"history\",\"topic\":\"t\"}\n").unwrap();
+    }
+    questions.recv_timeout(DEADLINE).unwrap();
+    let (path, socket) = (server.folder.join("darter.sock"), server.socket.take());
+    let (ended, end) = mpsc::channel();
+    let dropping = thread::spawn(move || {
+        drop(socket);
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(DEADLINE).unwrap();
+    dropping.join().unwrap();
+    assert!(!path.exists());
+    // Now the answer may be made; the others are not even begun, and everybody is closed.
+    drop(allow);
+    for mut client in &clients {
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(questions.try_recv(), Err(TryRecvError::Disconnected), "no other question was begun");
 }
