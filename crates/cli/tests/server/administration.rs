@@ -106,16 +106,31 @@ fn where_a_socket_cannot_be_the_next_place_is_taken_and_found() {
 #[test]
 fn without_a_place_for_a_socket_the_server_serves_all_the_same() {
     let home = Home::new();
-    for taken in ["darter.sock/taken", "socket/taken"] {
-        fs::create_dir_all(home.data().join(taken)).unwrap();
-    }
+    fs::create_dir_all(home.data().join("darter.sock/taken")).unwrap();
+    fs::write(home.runtime(), "no folder").unwrap();
     let server = Server::start(home.darter(&JSON));
     connack(&server.addresses()[0]);
     let ended = server.stop(Signal::SIGTERM);
     assert_eq!(ended.code, Some(0));
     let warning = ended.err.lines().find(|line| line.contains("no live administration")).unwrap();
     assert!(warning.contains("WARN"), "{warning}");
-    assert_eq!(fs::read_dir(home.runtime()).unwrap().count(), 0, "nothing is left behind");
+    assert!(!home.data().join("socket").exists());
+}
+
+#[test]
+fn a_socket_that_the_data_folder_cannot_name_is_in_the_log_and_found_all_the_same() {
+    let home = Home::new();
+    for taken in ["darter.sock/taken", "socket/taken"] {
+        fs::create_dir_all(home.data().join(taken)).unwrap();
+    }
+    let server = Server::start(home.darter(&JSON));
+    let socket = only_file(&home.runtime());
+    assert_eq!(status(&home, &[])["process"], json!(server.process()));
+    let ended = server.stop(Signal::SIGTERM);
+    let named = format!("socket={}", socket.display());
+    let warning = ended.err.lines().find(|line| line.contains(&named)).expect("a line with the socket");
+    assert!(warning.contains("WARN"), "{warning}");
+    assert!(!socket.exists());
 }
 
 #[test]
