@@ -350,6 +350,10 @@ fn every_command_explains_itself_with_examples() {
         assert_eq!(ended.code, Some(0));
         assert!(ended.out.contains(&format!("Examples:\n  darter {command} ")), "{}", ended.out);
     }
+    for help in [&["store", "--help"][..], &["store", "check", "--help"]] {
+        let out = finished(darter(help)).out;
+        assert!(out.contains("xit code") && out.contains("3 when"), "{out}");
+    }
     let all = finished(darter(&["--help"])).out;
     for command in ["status", "drops", "sessions", "history", "store"] {
         assert!(all.contains(&format!("\n  {command} ")), "{command}: {all}");
