@@ -21,7 +21,7 @@ pub struct Sessions {
     /// Only those whose client is there, or with false only those whose client is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
-    /// Most sessions of the answer; 1000 when nothing is said.
+    /// Most sessions of the answer, the first in the order of their client identifiers; 1000 when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -31,13 +31,12 @@ pub(super) fn answer(subject: &Subject, request: &Sessions) -> Result<Value, Ref
     let Sessions { prefix, connected, limit } = request;
     let prefix = prefix.as_deref().unwrap_or_default();
     let most = limit.unwrap_or(FEW).min(MOST);
-    let mut found = subject.view.sessions(
+    let found = subject.view.sessions(
         prefix,
         |session| connected.is_none_or(|connected| connected == session.link.is_some()),
         most,
         PATIENCE,
     );
-    found.sessions.sort_by(|(one, _), (other, _)| one.client.cmp(&other.client));
     let sessions: Vec<_> = found
         .sessions
         .iter()

@@ -167,8 +167,10 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
         assert_eq!(session["address"], json!(client.local_addr().unwrap().to_string()));
         assert_eq!((&session["subscriptions"], &session["expiry"]), (&json!(0), &json!(0)));
     }
-    let few = ask(Sessions { prefix: None, limit: Some(3), ..Sessions::default() });
-    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["more"]), (3, &json!(true)));
+    for limit in [1, 3, 7] {
+        let few = ask(Sessions { prefix: None, limit: Some(limit), ..Sessions::default() });
+        assert_eq!((&few["sessions"].as_array().unwrap()[..], &few["more"]), (&told[..limit], &json!(true)));
+    }
     let away = ask(Sessions { connected: Some(false), ..Sessions::default() });
     assert_eq!(away, json!({ "sessions": [], "more": false, "complete": true }));
     let one = ask(Sessions { prefix: Some("board-1".into()), connected: Some(true), limit: None });

@@ -13,7 +13,7 @@ Each line is a session: where its client is connected from, or that it is away; 
 for it, and those that were sent to it and not acknowledged.
 
 Examples:
-  darter sessions                    of all clients, the first thousand
+  darter sessions                    of all clients, the first thousand by name
   darter sessions --away             of clients that are not connected
   darter sessions --prefix board-    of clients whose identifiers begin so";
 
