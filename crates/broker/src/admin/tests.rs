@@ -329,7 +329,7 @@ fn what_is_published_can_be_asked_for_at_once() {
     // The shards work off what they get in its order: behind the answer everything is recorded, but for this turn's.
     let history = subject.history.clone().unwrap();
     while history.topics("", 10).len() < 2 {
-        assert!(server.broker.drops().is_empty());
+        assert!(server.broker.view().drops(DEADLINE).drops.is_empty());
     }
     let ask = |request: Value| answer(&subject, request.to_string().as_bytes())["ok"].clone();
     assert_eq!(ask(json!({ "do": "history", "prefix": "t/" })), json!({ "topics": ["t/1", "t/2"] }));
