@@ -14,7 +14,7 @@ const MOST: usize = 100_000;
 /// Asks for sessions.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sessions {
+pub struct SessionsRequest {
     /// Only those whose client identifier begins so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
@@ -27,8 +27,8 @@ pub struct Sessions {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other answers")]
-pub(super) fn answer(subject: &Subject, request: &Sessions) -> Result<Value, Refusal> {
-    let Sessions { prefix, connected, limit } = request;
+pub(super) fn answer(subject: &Subject, request: &SessionsRequest) -> Result<Value, Refusal> {
+    let SessionsRequest { prefix, connected, limit } = request;
     let prefix = prefix.as_deref().unwrap_or_default();
     let most = limit.unwrap_or(FEW).min(MOST);
     let found = subject.view.sessions(

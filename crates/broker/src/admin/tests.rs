@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use super::history::Request;
-use super::{AskError, Connection, Drops, Queries, Sessions, Socket, Subject, answer, find, history};
+use super::{
+    AskError, Connection, DropsRequest, Queries, SessionsRequest, Socket, Subject, answer, find, history,
+};
 use crate::store::history::{HistoryOptions, HistoryReport, Point, Sample};
 use crate::store::{Keeper, Lost, Report, in_memory};
 use crate::{Broker, Options};
@@ -148,7 +150,7 @@ fn the_store_tells_what_it_has_lost() {
 #[test]
 fn drops_of_all_shards_are_told() {
     let server = Server::new("drops");
-    let drops = server.ask("drops", json!(Drops { limit: Some(5), client: None })).unwrap();
+    let drops = server.ask("drops", json!(DropsRequest { limit: Some(5), client: None })).unwrap();
     assert_eq!(drops, json!({ "messages": 0, "rows": 0, "complete": true, "drops": [] }));
 }
 
@@ -157,8 +159,8 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
     let server = Server::new("sessions");
     let address = server.broker.addresses()[0];
     let clients: Vec<_> = (0..20).map(|number| connected(address, &format!("board-{number:02}"))).collect();
-    let ask = |request: Sessions| server.ask("sessions", json!(request)).unwrap();
-    let all = ask(Sessions { prefix: Some("board-".into()), ..Sessions::default() });
+    let ask = |request: SessionsRequest| server.ask("sessions", json!(request)).unwrap();
+    let all = ask(SessionsRequest { prefix: Some("board-".into()), ..SessionsRequest::default() });
     let told = all["sessions"].as_array().unwrap();
     let names: Vec<_> = told.iter().map(|session| session["client"].as_str().unwrap()).collect();
     let expected: Vec<_> = (0..20).map(|number| format!("board-{number:02}")).collect();
@@ -168,12 +170,12 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
         assert_eq!((&session["subscriptions"], &session["expiry"]), (&json!(0), &json!(0)));
     }
     for limit in [1, 3, 7] {
-        let few = ask(Sessions { prefix: None, limit: Some(limit), ..Sessions::default() });
+        let few = ask(SessionsRequest { prefix: None, limit: Some(limit), ..SessionsRequest::default() });
         assert_eq!((&few["sessions"].as_array().unwrap()[..], &few["more"]), (&told[..limit], &json!(true)));
     }
-    let away = ask(Sessions { connected: Some(false), ..Sessions::default() });
+    let away = ask(SessionsRequest { connected: Some(false), ..SessionsRequest::default() });
     assert_eq!(away, json!({ "sessions": [], "more": false, "complete": true }));
-    let one = ask(Sessions { prefix: Some("board-1".into()), connected: Some(true), limit: None });
+    let one = ask(SessionsRequest { prefix: Some("board-1".into()), connected: Some(true), limit: None });
     assert_eq!(one["sessions"].as_array().unwrap().len(), 10);
 }
 
