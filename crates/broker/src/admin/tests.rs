@@ -304,17 +304,17 @@ fn a_history_is_asked_for_points_ranges_parts_and_topics() {
     let topic = || Request { topic: Some("t".into()), ..Request::default() };
     let points = ask(Request { last: Some(7), ..topic() });
     let expected = json!([
-        { "at": 1, "payload": "last 7 of t", "qos": 1, "retain": true },
+        { "at": 1, "payload": "last 8 of t", "qos": 1, "retain": true },
         { "at": 2, "hex": "ff01", "qos": 1, "retain": true },
     ]);
-    assert_eq!(points, json!({ "topic": "t", "points": expected }));
+    assert_eq!(points, json!({ "topic": "t", "points": expected, "more": false }));
     let range = ask(Request { from: Some(5), limit: Some(6), ..topic() });
-    assert_eq!(range["points"][0]["payload"], json!(format!("t 5..{} 6", u64::MAX)));
+    assert_eq!(range["points"][0]["payload"], json!(format!("t 5..{} 7", u64::MAX)));
     let parts =
         ask(Request { from: Some(5), to: Some(6), points: Some(9), field: Some("a".into()), ..topic() });
     assert_eq!(parts["parts"], json!([{ "at": 5, "count": 10, "min": 1.0, "mean": 1.5, "max": 2.0 }]));
     let topics = ask(Request { prefix: Some("a/".into()), limit: Some(3), ..Request::default() });
-    assert_eq!(topics, json!({ "topics": ["a/3"] }));
+    assert_eq!(topics, json!({ "topics": ["a/4"], "more": false }));
     let status = server.ask("status", json!({})).unwrap();
     assert_eq!((&status["history"]["points"], &status["history"]["oldest"]), (&json!(7), &json!(1)));
 }
@@ -334,7 +334,12 @@ fn what_is_published_can_be_asked_for_at_once() {
         assert!(server.broker.view().drops(DEADLINE).drops.is_empty());
     }
     let ask = |request: Value| answer(&subject, request.to_string().as_bytes())["ok"].clone();
-    assert_eq!(ask(json!({ "do": "history", "prefix": "t/" })), json!({ "topics": ["t/1", "t/2"] }));
+    assert_eq!(
+        ask(json!({ "do": "history", "prefix": "t/" })),
+        json!({ "topics": ["t/1", "t/2"], "more": false })
+    );
+    let first = ask(json!({ "do": "history", "prefix": "t/", "limit": 1 }));
+    assert_eq!(first, json!({ "topics": ["t/1"], "more": true }));
     let last = ask(json!({ "do": "history", "topic": "t/2", "last": 5 }));
     assert_eq!(last["points"][0]["payload"], json!("2"));
     let from = last["points"][0]["at"].as_u64().unwrap() - 1_000;
@@ -371,6 +376,60 @@ fn a_server_that_has_stopped_is_still_told_of() {
     let drops = answer(&subject, b"{\"do\":\"drops\"}");
     assert_eq!(drops["ok"]["complete"], json!(false), "nobody is there to ask");
     assert_eq!(answer(&subject, b"{\"do\":\"status\"}")["ok"]["shards"], json!(2));
+}
+
+/// A topic of so many large points.
+#[derive(Debug)]
+struct Large(u64);
+
+const LARGE: usize = 256 << 10;
+
+impl Large {
+    fn points(&self) -> impl DoubleEndedIterator<Item = Point> {
+        let payload = echoed(0, vec![b'x'; LARGE]).payload;
+        (0..self.0).map(move |time_ms| Point { payload: payload.clone(), ..echoed(time_ms, []) })
+    }
+}
+
+impl Queries for Large {
+    fn last(&self, _: &str, most: usize) -> Vec<Point> {
+        let mut points: Vec<_> = self.points().rev().take(most).collect();
+        points.reverse();
+        points
+    }
+
+    fn range(&self, _: &str, range: Range<u64>, most: usize) -> Vec<Point> {
+        self.points().filter(|point| range.contains(&point.time_ms)).take(most).collect()
+    }
+
+    fn downsampled(&self, _: &str, _: Option<&str>, _: Range<u64>, _: usize) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    fn topics(&self, _: &str, _: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn report(&self) -> HistoryReport {
+        HistoryReport::default()
+    }
+}
+
+#[test]
+fn an_answer_is_cut_where_it_would_be_too_large_and_says_so() {
+    let times = |request: Request| {
+        let answer = history::answer(&Large(200), &request).unwrap();
+        let points = answer["points"].as_array().unwrap().iter();
+        (points.map(|point| point["at"].as_u64().unwrap()).collect::<Vec<_>>(), answer["more"].clone())
+    };
+    let topic = || Request { topic: Some("t".into()), ..Request::default() };
+    let fitting = (16 << 20) / LARGE as u64 - 1;
+    let (from_ten_on, more) = times(Request { from: Some(10), ..topic() });
+    assert_eq!((from_ten_on, more), ((10..10 + fitting).collect(), json!(true)));
+    let (last, more) = times(Request { last: Some(150), ..topic() });
+    assert_eq!((last, more), ((200 - fitting..200).collect(), json!(true)));
+    let (few, more) = times(Request { from: Some(10), to: Some(13), ..topic() });
+    assert_eq!((few, more), (vec![10, 11, 12], json!(false)));
 }
 
 /// Tells of each question, and answers none before it may.
