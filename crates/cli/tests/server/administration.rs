@@ -267,6 +267,25 @@ fn a_history_answers_from_the_running_and_from_the_stopped_server() {
 }
 
 #[test]
+fn a_list_of_the_history_that_is_cut_says_so() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&MEMORY));
+    for topic in ["room/1", "room/2"] {
+        publish(&server.port(), topic, "x");
+    }
+    let run = |more: &[&str]| finished(home.darter(&[&["history", "--topics", ""], more].concat()));
+    let text = run(&["--limit", "1"]);
+    assert!(text.out.starts_with("room/1\n(there are more; --limit"), "{text:?}");
+    let csv = run(&["--limit", "1", "--csv"]);
+    assert_eq!((csv.code, csv.out.as_str()), (Some(0), "topic\nroom/1\n"));
+    assert!(csv.only_line().starts_with("darter: there are more; --limit"), "{csv:?}");
+    let json: Value = serde_json::from_str(&run(&["--limit", "1", "--json"]).out).unwrap();
+    assert_eq!(json["more"], json!(true));
+    let all = run(&["--csv"]);
+    assert_eq!((all.out.as_str(), all.err.as_str()), ("topic\nroom/1\nroom/2\n", ""));
+}
+
+#[test]
 fn a_history_can_be_in_memory_or_off() {
     let home = Home::new();
     let server = Server::start(home.darter(&MEMORY));
