@@ -12,7 +12,7 @@ use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
 use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
-use darter_engine::{Drop, Place, Shard};
+use darter_engine::{Place, Shard};
 use darter_net::{BindError, Listener};
 use darter_store::history::History;
 use darter_store::{Keeper, OpenError, Report, Store};
@@ -147,17 +147,6 @@ impl Broker {
         self.watch.clone()
     }
 
-    /// Which messages were not delivered, by client, topic and reason. A shard that has failed says nothing.
-    #[must_use]
-    pub fn drops(&self) -> Vec<Drop> {
-        let (answer, answers) = std::sync::mpsc::channel();
-        for inbox in &self.inboxes {
-            inbox.send(&mut vec![Item::Drops { answer: answer.clone() }]);
-        }
-        drop(answer);
-        answers.iter().flatten().collect()
-    }
-
     /// The server as other threads can look at it, and go on looking at it when it has stopped.
     #[must_use]
     pub fn view(&self) -> View {
@@ -199,7 +188,7 @@ impl Broker {
     }
 }
 
-impl std::ops::Drop for Broker {
+impl Drop for Broker {
     fn drop(&mut self) {
         self.stop();
     }

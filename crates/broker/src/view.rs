@@ -33,12 +33,20 @@ pub struct Dropped {
 /// Some of the server's sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions {
-    /// Each with the address of its client, if that is there. In no order.
+    /// Each with the address of its client, if that is there, in the order of the client identifiers.
     pub sessions: Vec<(SessionSeen, Option<SocketAddr>)>,
     /// There may be more than were asked for.
     pub more: bool,
     /// False when a shard did not answer in time.
     pub complete: bool,
+}
+
+impl Sessions {
+    fn keep_first(&mut self, most: usize) {
+        self.sessions.sort_unstable_by(|(one, _), (other, _)| one.client.cmp(&other.client));
+        self.more |= self.sessions.len() > most;
+        self.sessions.truncate(most);
+    }
 }
 
 impl View {
@@ -98,8 +106,9 @@ impl View {
         dropped
     }
 
-    /// Sessions whose client identifier begins with `prefix` and that `wanted` wants, at most `most`. Waits for the
-    /// shards at most as long as `patience`; they are asked piece by piece, between the work for their clients.
+    /// Sessions whose client identifier begins with `prefix` and that `wanted` wants, the first `most` in the order of
+    /// these identifiers. Waits for the shards at most as long as `patience`; they are asked piece by piece, between the
+    /// work for their clients.
     #[must_use]
     pub fn sessions(
         &self,
@@ -122,14 +131,14 @@ impl View {
                     break;
                 };
                 found.sessions.extend(sessions.into_iter().filter(|(session, _)| wanted(session)));
-                if found.sessions.len() > most {
-                    found.sessions.truncate(most);
-                    found.more = true;
-                    return found;
+                // Sorted now and then only, and never much more than what is wanted.
+                if found.sessions.len() / 2 > most {
+                    found.keep_first(most);
                 }
                 next = then;
             }
         }
+        found.keep_first(most);
         found
     }
 }

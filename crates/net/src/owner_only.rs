@@ -92,10 +92,12 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Whether somebody listens at `path`.
+/// Whether somebody listens at `path`. Where that cannot be told, such as without a free descriptor, somebody may.
 #[must_use]
 pub fn is_alive(path: &Path) -> bool {
-    net::UnixStream::connect(path).is_ok()
+    let dead = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+    // Does not wait for a listener that accepts nobody.
+    !UnixStream::connect(path).is_err_and(|error| dead.contains(&error.kind()))
 }
 
 /// Makes a folder that only its owner can use, or sees to it that the one that is there is such a folder.
@@ -118,12 +120,14 @@ pub fn private_folder(path: &Path) -> io::Result<()> {
 pub fn check_owner(path: &Path) -> io::Result<()> {
     // A link could lead anywhere: it does not count as a folder.
     let metadata = fs::symlink_metadata(path)?;
-    let own = metadata.is_dir() && metadata.uid() == user();
-    if own {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"))
+    if !metadata.is_dir() {
+        let what = if metadata.is_symlink() { "it is a link" } else { "it is no folder" };
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
     }
+    if metadata.uid() != user() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    Ok(())
 }
 
 /// The number of the user whose rights this process has.
@@ -185,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_told_counts_as_alive() {
+        let folder = Folder::new("unsure");
+        let path = folder.0.join("a.sock");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert!(is_alive(&path), "a link to itself cannot be followed");
+        assert_eq!(OwnerListener::bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(names(&folder), ["a.sock"]);
+        assert!(!is_alive(&folder.0.join("b.sock")));
+    }
+
+    #[test]
     fn a_listener_removes_no_socket_but_its_own() {
         let folder = Folder::new("other");
         let path = folder.0.join("a.sock");
@@ -212,7 +227,12 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         let link = folder.0.join("l");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert_eq!(private_folder(&link).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        let file = folder.0.join("f");
+        fs::write(&file, "").unwrap();
+        for (other, what) in [(link, "it is a link"), (file, "it is no folder")] {
+            let error = private_folder(&other).unwrap_err();
+            assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::NotADirectory, what));
+        }
         if user() != 0 {
             assert_eq!(check_owner(Path::new("/")).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         }

@@ -1,6 +1,6 @@
 //! A server on real sockets, for the length of a test.
 
-use darter_broker::{Broker, Options};
+use darter_broker::{Broker, Drop, Options};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -53,6 +53,15 @@ impl BrokerFixture {
     #[must_use]
     pub fn broker(&self) -> &Broker {
         self.broker.as_ref().expect("a running server")
+    }
+
+    /// Which messages were not delivered, as far as shards tell that have not failed.
+    ///
+    /// # Panics
+    /// After [`shutdown`](Self::shutdown).
+    #[must_use]
+    pub fn drops(&self) -> Vec<Drop> {
+        self.broker().view().drops(Duration::from_secs(20)).drops
     }
 
     /// Stops it and waits until it has stopped.

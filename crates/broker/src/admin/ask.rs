@@ -21,13 +21,26 @@ pub struct Connection {
 pub enum AskError {
     /// The connection failed.
     #[error("the server does not answer: {0}")]
-    Connection(#[from] io::Error),
+    Connection(io::Error),
+    /// It takes too long.
+    #[error("the server has not answered for {} seconds", PATIENCE.as_secs())]
+    TooSlow,
     /// What came is no answer.
     #[error("the server's answer cannot be read; is it another version of darter?")]
     NoAnswer,
     /// The server refuses.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<io::Error> for AskError {
+    fn from(error: io::Error) -> Self {
+        // The system's word for a timeout is one or the other.
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TooSlow,
+            _ => Self::Connection(error),
+        }
+    }
 }
 
 impl Connection {
@@ -53,12 +66,30 @@ impl Connection {
         self.reader.get_mut().write_all(line.as_bytes())?;
         let mut answer = String::new();
         if self.reader.read_line(&mut answer)? == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            let ended = io::Error::new(io::ErrorKind::UnexpectedEof, "it has closed the connection");
+            return Err(ended.into());
         }
         let mut answer: Value = serde_json::from_str(&answer).map_err(|_| AskError::NoAnswer)?;
         if let Some(value) = answer.get_mut("ok") {
             return Ok(value.take());
         }
         Err(answer["error"].as_str().map_or(AskError::NoAnswer, |why| AskError::Refused(why.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_come_is_said_in_words() {
+        let (stream, silent) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(Found { path: "/s".into(), stream }).unwrap();
+        connection.reader.get_ref().set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let error = connection.ask("status", json!({})).unwrap_err();
+        assert_eq!(error.to_string(), "the server has not answered for 30 seconds");
+        drop(silent);
+        let error = connection.ask("status", json!({})).unwrap_err();
+        assert!(error.to_string().starts_with("the server does not answer: "), "{error}");
     }
 }

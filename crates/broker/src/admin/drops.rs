@@ -13,7 +13,7 @@ const ROWS: usize = 1_000;
 /// Asks which messages were not delivered.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Drops {
+pub struct DropsRequest {
     /// Only those for this client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -23,7 +23,7 @@ pub struct Drops {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other answers")]
-pub(super) fn answer(subject: &Subject, request: &Drops) -> Result<Value, Refusal> {
+pub(super) fn answer(subject: &Subject, request: &DropsRequest) -> Result<Value, Refusal> {
     let mut dropped = subject.view.drops(PATIENCE);
     if let Some(client) = &request.client {
         dropped.drops.retain(|drop| *drop.client == **client);

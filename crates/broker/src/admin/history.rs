@@ -1,7 +1,10 @@
 //! `history`: what was published on a topic.
 
+mod portion;
+
 use super::{Refusal, Subject};
 use darter_store::history::{History, HistoryReport, NotKept, Point, Sample};
+use portion::Portion;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt::Debug;
@@ -9,6 +12,8 @@ use std::ops::Range;
 
 /// Most points and topics in one answer.
 pub const MOST: usize = 100_000;
+/// What a point takes in an answer beside its payload.
+const FRAME: usize = 64;
 /// Points of an answer when nothing else is asked for.
 const FEW: usize = 1_000;
 
@@ -96,7 +101,8 @@ pub(super) fn answer_live(subject: &Subject, request: &Request) -> Result<Value,
     answer(history.ok_or_else(|| Refusal("this server keeps no history".into()))?, request)
 }
 
-/// Answers from a history.
+/// Answers from a history. Points and topics come with `more`, which says that there are more than the answer has: it has
+/// not more than are asked for, and only so many as fit into 16 MiB.
 ///
 /// # Errors
 /// When the request makes no sense.
@@ -107,7 +113,9 @@ pub fn answer(history: &dyn Queries, request: &Request) -> Result<Value, Refusal
     let topic = match (&request.topic, &request.prefix) {
         (Some(topic), None) => topic,
         (None, Some(prefix)) => {
-            return Ok(json!({ "topics": history.topics(prefix, most) }));
+            let Portion { list, more } =
+                portion::of(most, String::len, |count| history.topics(prefix, count));
+            return Ok(json!({ "topics": list, "more": more }));
         }
         _ => return Err(Refusal("it wants either a topic or a prefix".into())),
     };
@@ -125,12 +133,17 @@ pub fn answer(history: &dyn Queries, request: &Request) -> Result<Value, Refusal
             Ok(json!({ "topic": topic, "parts": parts.iter().map(part).collect::<Vec<_>>() }))
         }
         (last, _) => {
-            let points = if is_range {
-                history.range(topic, from..to, most)
+            let size = |point: &Point| point.payload.len() + FRAME;
+            let Portion { list, more } = if is_range {
+                portion::of(most, size, |count| history.range(topic, from..to, count))
             } else {
-                history.last(topic, last.unwrap_or(most).min(MOST))
+                let newest = |count| history.last(topic, count).into_iter().rev().collect();
+                let mut portion = portion::of(last.unwrap_or(most).min(MOST), size, newest);
+                portion.list.reverse();
+                portion
             };
-            Ok(json!({ "topic": topic, "points": points.iter().map(point).collect::<Vec<_>>() }))
+            let points: Vec<_> = list.iter().map(point).collect();
+            Ok(json!({ "topic": topic, "points": points, "more": more }))
         }
     }
 }

@@ -23,11 +23,11 @@ mod tests;
 
 #[cfg(unix)]
 pub use ask::{AskError, Connection};
-pub use drops::Drops;
+pub use drops::DropsRequest;
 pub use history::Queries;
 #[cfg(unix)]
 pub use place::{FindError, Found, find, find_any, find_by_port};
-pub use sessions::Sessions;
+pub use sessions::SessionsRequest;
 #[cfg(unix)]
 pub use socket::Socket;
 pub use store::report;

@@ -40,8 +40,24 @@ pub(super) fn open(data_folder: Option<&Path>, port: u16) -> io::Result<Opened> 
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
         Err(_) => {
             let listener = open_in_runtime(port)?;
-            fs::write(&pointer, listener.path().as_os_str().as_bytes())?;
-            Ok(Opened { listener, pointer: Some(pointer) })
+            let pointer = point(pointer, listener.path());
+            Ok(Opened { listener, pointer })
+        }
+    }
+}
+
+/// Says in the data folder where the socket is. On a full disk that is not possible, and the socket is of use all the same.
+fn point(pointer: PathBuf, socket: &Path) -> Option<PathBuf> {
+    match fs::write(&pointer, socket.as_os_str().as_bytes()) {
+        Ok(()) => Some(pointer),
+        Err(error) => {
+            // What was written in part would lead nowhere.
+            let _ = fs::remove_file(&pointer);
+            tracing::warn!(
+                pointer = %pointer.display(), socket = %socket.display(), %error,
+                "the data folder cannot say where the socket for live administration is: ask without --data-dir"
+            );
+            None
         }
     }
 }

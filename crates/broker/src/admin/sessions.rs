@@ -14,30 +14,29 @@ const MOST: usize = 100_000;
 /// Asks for sessions.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sessions {
+pub struct SessionsRequest {
     /// Only those whose client identifier begins so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// Only those whose client is there, or with false only those whose client is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
-    /// Most sessions of the answer; 1000 when nothing is said.
+    /// Most sessions of the answer, the first in the order of their client identifiers; 1000 when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other answers")]
-pub(super) fn answer(subject: &Subject, request: &Sessions) -> Result<Value, Refusal> {
-    let Sessions { prefix, connected, limit } = request;
+pub(super) fn answer(subject: &Subject, request: &SessionsRequest) -> Result<Value, Refusal> {
+    let SessionsRequest { prefix, connected, limit } = request;
     let prefix = prefix.as_deref().unwrap_or_default();
     let most = limit.unwrap_or(FEW).min(MOST);
-    let mut found = subject.view.sessions(
+    let found = subject.view.sessions(
         prefix,
         |session| connected.is_none_or(|connected| connected == session.link.is_some()),
         most,
         PATIENCE,
     );
-    found.sessions.sort_by(|(one, _), (other, _)| one.client.cmp(&other.client));
     let sessions: Vec<_> = found
         .sessions
         .iter()

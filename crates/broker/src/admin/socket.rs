@@ -12,7 +12,9 @@ use serde_json::json;
 use slab::Slab;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -22,17 +24,22 @@ const CONNECTIONS: usize = 16;
 const REQUEST: usize = 64 * 1024;
 /// How long a client may take for its next request, and how long to read its answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the end of the server waits for an answer that is being made.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 const LISTENER: Token = Token(usize::MAX - 1);
 const STOP: Token = Token(usize::MAX - 2);
 
-/// The open socket. Dropping it closes it and removes its file.
+/// The open socket. Dropping it closes it and removes its file; requests that are not begun are not answered any more, and
+/// an answer that takes longer than a second is not waited for.
 #[derive(Debug)]
 pub struct Socket {
     path: PathBuf,
     pointer: Option<PathBuf>,
-    stop: Waker,
-    thread: Option<JoinHandle<()>>,
+    waker: Waker,
+    stopping: Arc<AtomicBool>,
+    /// Gives nothing, and is closed when the thread has ended.
+    ended: Receiver<()>,
 }
 
 impl Socket {
@@ -51,17 +58,29 @@ impl Socket {
     ) -> io::Result<Self> {
         let port = subject.view.addresses().first().map_or(0, std::net::SocketAddr::port);
         let poll = Poll::new()?;
-        let stop = Waker::new(poll.registry(), STOP)?;
+        let waker = Waker::new(poll.registry(), STOP)?;
         let place::Opened { mut listener, pointer } = place::open(data_folder, port)?;
         listener.register(poll.registry(), LISTENER)?;
         let path = listener.path().to_owned();
-        let serving = Serving { poll, listener, subject, patience, clients: Slab::new(), eager: Vec::new() };
-        let thread = thread::Builder::new().name("darter-admin".to_owned()).spawn(move || {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let serving = Serving {
+            poll,
+            listener,
+            subject,
+            patience,
+            stopping: stopping.clone(),
+            clients: Slab::new(),
+            eager: Vec::new(),
+        };
+        let (alive, ended) = mpsc::channel::<()>();
+        thread::Builder::new().name("darter-admin".to_owned()).spawn(move || {
+            // Goes last, also in a panic.
+            let _alive = alive;
             if let Err(error) = serving.run() {
                 tracing::error!(%error, "live administration has ended; MQTT goes on");
             }
         })?;
-        Ok(Self { path, pointer, stop, thread: Some(thread) })
+        Ok(Self { path, pointer, waker, stopping, ended })
     }
 
     /// Where it is.
@@ -76,10 +95,11 @@ impl Drop for Socket {
         if let Some(pointer) = &self.pointer {
             let _ = fs::remove_file(pointer);
         }
-        // If the thread cannot be woken, waiting for it would take for ever.
-        if let (Ok(()), Some(thread)) = (self.stop.wake(), self.thread.take()) {
-            // A panic was told when it happened.
-            let _ = thread.join();
+        self.stopping.store(true, Ordering::Release);
+        let _ = self.waker.wake();
+        if self.ended.recv_timeout(LAST_ANSWER) == Err(RecvTimeoutError::Timeout) {
+            // The thread still has its listener, so nobody else can have opened one there.
+            let _ = fs::remove_file(&self.path);
         }
     }
 }
@@ -90,6 +110,7 @@ struct Serving {
     listener: OwnerListener,
     subject: Subject,
     patience: Duration,
+    stopping: Arc<AtomicBool>,
     clients: Slab<Client>,
     /// Clients from which more may come without another event.
     eager: Vec<usize>,
@@ -130,14 +151,21 @@ impl Serving {
             }
             for event in &events {
                 match event.token() {
-                    STOP => return Ok(()),
+                    STOP => {}
                     LISTENER => self.accept(),
                     Token(key) => self.serve(key),
                 }
             }
+            if self.is_stopping() {
+                return Ok(());
+            }
             let now = Instant::now();
             self.clients.retain(|_, client| client.deadline > now);
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -185,6 +213,9 @@ impl Serving {
     }
 
     fn serve(&mut self, key: usize) {
+        if self.is_stopping() {
+            return;
+        }
         let Some(client) = self.clients.get_mut(key) else { return };
         match client.go_on(&self.subject, self.patience) {
             Next::Wait => {}

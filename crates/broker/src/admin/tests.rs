@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use super::history::Request;
-use super::{AskError, Connection, Drops, Queries, Sessions, Socket, Subject, answer, find, history};
+use super::{
+    AskError, Connection, DropsRequest, Queries, SessionsRequest, Socket, Subject, answer, find, history,
+};
 use crate::store::history::{HistoryOptions, HistoryReport, Point, Sample};
 use crate::store::{Keeper, Lost, Report, in_memory};
 use crate::{Broker, Options};
@@ -14,9 +16,10 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{fs, process};
+use std::{fs, process, thread};
 
 /// A server with its socket in a folder of its own.
 struct Server {
@@ -147,7 +150,7 @@ fn the_store_tells_what_it_has_lost() {
 #[test]
 fn drops_of_all_shards_are_told() {
     let server = Server::new("drops");
-    let drops = server.ask("drops", json!(Drops { limit: Some(5), client: None })).unwrap();
+    let drops = server.ask("drops", json!(DropsRequest { limit: Some(5), client: None })).unwrap();
     assert_eq!(drops, json!({ "messages": 0, "rows": 0, "complete": true, "drops": [] }));
 }
 
@@ -156,8 +159,8 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
     let server = Server::new("sessions");
     let address = server.broker.addresses()[0];
     let clients: Vec<_> = (0..20).map(|number| connected(address, &format!("board-{number:02}"))).collect();
-    let ask = |request: Sessions| server.ask("sessions", json!(request)).unwrap();
-    let all = ask(Sessions { prefix: Some("board-".into()), ..Sessions::default() });
+    let ask = |request: SessionsRequest| server.ask("sessions", json!(request)).unwrap();
+    let all = ask(SessionsRequest { prefix: Some("board-".into()), ..SessionsRequest::default() });
     let told = all["sessions"].as_array().unwrap();
     let names: Vec<_> = told.iter().map(|session| session["client"].as_str().unwrap()).collect();
     let expected: Vec<_> = (0..20).map(|number| format!("board-{number:02}")).collect();
@@ -166,11 +169,13 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
         assert_eq!(session["address"], json!(client.local_addr().unwrap().to_string()));
         assert_eq!((&session["subscriptions"], &session["expiry"]), (&json!(0), &json!(0)));
     }
-    let few = ask(Sessions { prefix: None, limit: Some(3), ..Sessions::default() });
-    assert_eq!((few["sessions"].as_array().unwrap().len(), &few["more"]), (3, &json!(true)));
-    let away = ask(Sessions { connected: Some(false), ..Sessions::default() });
+    for limit in [1, 3, 7] {
+        let few = ask(SessionsRequest { prefix: None, limit: Some(limit), ..SessionsRequest::default() });
+        assert_eq!((&few["sessions"].as_array().unwrap()[..], &few["more"]), (&told[..limit], &json!(true)));
+    }
+    let away = ask(SessionsRequest { connected: Some(false), ..SessionsRequest::default() });
     assert_eq!(away, json!({ "sessions": [], "more": false, "complete": true }));
-    let one = ask(Sessions { prefix: Some("board-1".into()), connected: Some(true), limit: None });
+    let one = ask(SessionsRequest { prefix: Some("board-1".into()), connected: Some(true), limit: None });
     assert_eq!(one["sessions"].as_array().unwrap().len(), 10);
 }
 
@@ -299,17 +304,17 @@ fn a_history_is_asked_for_points_ranges_parts_and_topics() {
     let topic = || Request { topic: Some("t".into()), ..Request::default() };
     let points = ask(Request { last: Some(7), ..topic() });
     let expected = json!([
-        { "at": 1, "payload": "last 7 of t", "qos": 1, "retain": true },
+        { "at": 1, "payload": "last 8 of t", "qos": 1, "retain": true },
         { "at": 2, "hex": "ff01", "qos": 1, "retain": true },
     ]);
-    assert_eq!(points, json!({ "topic": "t", "points": expected }));
+    assert_eq!(points, json!({ "topic": "t", "points": expected, "more": false }));
     let range = ask(Request { from: Some(5), limit: Some(6), ..topic() });
-    assert_eq!(range["points"][0]["payload"], json!(format!("t 5..{} 6", u64::MAX)));
+    assert_eq!(range["points"][0]["payload"], json!(format!("t 5..{} 7", u64::MAX)));
     let parts =
         ask(Request { from: Some(5), to: Some(6), points: Some(9), field: Some("a".into()), ..topic() });
     assert_eq!(parts["parts"], json!([{ "at": 5, "count": 10, "min": 1.0, "mean": 1.5, "max": 2.0 }]));
     let topics = ask(Request { prefix: Some("a/".into()), limit: Some(3), ..Request::default() });
-    assert_eq!(topics, json!({ "topics": ["a/3"] }));
+    assert_eq!(topics, json!({ "topics": ["a/4"], "more": false }));
     let status = server.ask("status", json!({})).unwrap();
     assert_eq!((&status["history"]["points"], &status["history"]["oldest"]), (&json!(7), &json!(1)));
 }
@@ -326,10 +331,15 @@ fn what_is_published_can_be_asked_for_at_once() {
     // The shards work off what they get in its order: behind the answer everything is recorded, but for this turn's.
     let history = subject.history.clone().unwrap();
     while history.topics("", 10).len() < 2 {
-        assert!(server.broker.drops().is_empty());
+        assert!(server.broker.view().drops(DEADLINE).drops.is_empty());
     }
     let ask = |request: Value| answer(&subject, request.to_string().as_bytes())["ok"].clone();
-    assert_eq!(ask(json!({ "do": "history", "prefix": "t/" })), json!({ "topics": ["t/1", "t/2"] }));
+    assert_eq!(
+        ask(json!({ "do": "history", "prefix": "t/" })),
+        json!({ "topics": ["t/1", "t/2"], "more": false })
+    );
+    let first = ask(json!({ "do": "history", "prefix": "t/", "limit": 1 }));
+    assert_eq!(first, json!({ "topics": ["t/1"], "more": true }));
     let last = ask(json!({ "do": "history", "topic": "t/2", "last": 5 }));
     assert_eq!(last["points"][0]["payload"], json!("2"));
     let from = last["points"][0]["at"].as_u64().unwrap() - 1_000;
@@ -366,4 +376,117 @@ fn a_server_that_has_stopped_is_still_told_of() {
     let drops = answer(&subject, b"{\"do\":\"drops\"}");
     assert_eq!(drops["ok"]["complete"], json!(false), "nobody is there to ask");
     assert_eq!(answer(&subject, b"{\"do\":\"status\"}")["ok"]["shards"], json!(2));
+}
+
+/// A topic of so many large points.
+#[derive(Debug)]
+struct Large(u64);
+
+const LARGE: usize = 256 << 10;
+
+impl Large {
+    fn points(&self) -> impl DoubleEndedIterator<Item = Point> {
+        let payload = echoed(0, vec![b'x'; LARGE]).payload;
+        (0..self.0).map(move |time_ms| Point { payload: payload.clone(), ..echoed(time_ms, []) })
+    }
+}
+
+impl Queries for Large {
+    fn last(&self, _: &str, most: usize) -> Vec<Point> {
+        let mut points: Vec<_> = self.points().rev().take(most).collect();
+        points.reverse();
+        points
+    }
+
+    fn range(&self, _: &str, range: Range<u64>, most: usize) -> Vec<Point> {
+        self.points().filter(|point| range.contains(&point.time_ms)).take(most).collect()
+    }
+
+    fn downsampled(&self, _: &str, _: Option<&str>, _: Range<u64>, _: usize) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    fn topics(&self, _: &str, _: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn report(&self) -> HistoryReport {
+        HistoryReport::default()
+    }
+}
+
+#[test]
+fn an_answer_is_cut_where_it_would_be_too_large_and_says_so() {
+    let times = |request: Request| {
+        let answer = history::answer(&Large(200), &request).unwrap();
+        let points = answer["points"].as_array().unwrap().iter();
+        (points.map(|point| point["at"].as_u64().unwrap()).collect::<Vec<_>>(), answer["more"].clone())
+    };
+    let topic = || Request { topic: Some("t".into()), ..Request::default() };
+    let fitting = (16 << 20) / LARGE as u64 - 1;
+    let (from_ten_on, more) = times(Request { from: Some(10), ..topic() });
+    assert_eq!((from_ten_on, more), ((10..10 + fitting).collect(), json!(true)));
+    let (last, more) = times(Request { last: Some(150), ..topic() });
+    assert_eq!((last, more), ((200 - fitting..200).collect(), json!(true)));
+    let (few, more) = times(Request { from: Some(10), to: Some(13), ..topic() });
+    assert_eq!((few, more), (vec![10, 11, 12], json!(false)));
+}
+
+/// Tells of each question, and answers none before it may.
+#[derive(Debug)]
+struct Slow {
+    asked: Sender<()>,
+    may_answer: Mutex<Receiver<()>>,
+}
+
+impl Queries for Slow {
+    fn last(&self, _: &str, _: usize) -> Vec<Point> {
+        let _ = self.asked.send(());
+        let _ = self.may_answer.lock().unwrap().recv();
+        Vec::new()
+    }
+
+    fn range(&self, _: &str, _: Range<u64>, _: usize) -> Vec<Point> {
+        Vec::new()
+    }
+
+    fn downsampled(&self, _: &str, _: Option<&str>, _: Range<u64>, _: usize) -> Vec<Sample> {
+        Vec::new()
+    }
+
+    fn topics(&self, _: &str, _: usize) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn report(&self) -> HistoryReport {
+        HistoryReport::default()
+    }
+}
+
+#[test]
+fn the_end_waits_neither_for_a_slow_answer_nor_for_requests_that_wait() {
+    let (asked, questions) = mpsc::channel();
+    let (allow, may_answer) = mpsc::channel();
+    let slow = Slow { asked, may_answer: Mutex::new(may_answer) };
+    let mut server = Server::with("slow", DEADLINE, Some(Arc::new(slow)), |_| {});
+    let clients: Vec<_> = (0..3).map(|_| server.raw()).collect();
+    for mut client in &clients {
+        client.write_all(b"{\"do\":\"history\",\"topic\":\"t\"}\n").unwrap();
+    }
+    questions.recv_timeout(DEADLINE).unwrap();
+    let (path, socket) = (server.folder.join("darter.sock"), server.socket.take());
+    let (ended, end) = mpsc::channel();
+    let dropping = thread::spawn(move || {
+        drop(socket);
+        ended.send(()).unwrap();
+    });
+    end.recv_timeout(DEADLINE).unwrap();
+    dropping.join().unwrap();
+    assert!(!path.exists());
+    // Now the answer may be made; the others are not even begun, and everybody is closed.
+    drop(allow);
+    for mut client in &clients {
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+    assert_eq!(questions.try_recv(), Err(TryRecvError::Disconnected), "no other question was begun");
 }

@@ -127,9 +127,9 @@ fn a_reader_who_reads_is_not_overrun(shards: u8) {
     drop(opener);
     for number in 0..publishers.len() * EACH {
         let received = reader.message();
-        assert!(received.is_ok(), "{number} arrived; lost: {:?}", server.broker().drops());
+        assert!(received.is_ok(), "{number} arrived; lost: {:?}", server.drops());
     }
-    assert_eq!(server.broker().drops(), []);
+    assert_eq!(server.drops(), []);
 }
 
 #[test]

@@ -115,7 +115,7 @@ battery! {
         let failure = waiting.join().unwrap().unwrap();
         assert!(failure.shard < shards, "{failure}");
         assert_eq!(client.receive().unwrap(), None);
-        assert_eq!(server.broker().drops(), [], "the other shards answer");
+        assert_eq!(server.drops(), [], "the other shards answer");
         assert_eq!(server.broker().watch().failure(), Some(failure));
         server.shutdown();
     }

@@ -1,17 +1,19 @@
 //! `darter history`: what was published on a topic.
 
+mod pages;
 mod table;
 
 use super::plain::print;
-use super::running_server::ServerFlags;
+use super::running_server::{Connection, ServerFlags};
 use super::when;
 use anyhow::bail;
 use clap::Args;
 use darter_broker::admin::history::{self, Request};
 use darter_broker::store::history::{History, HistoryOptions};
-use darter_broker::store::log::inspect;
+use darter_broker::store::log::inspect::{self, Hold};
 use darter_config::HISTORY_FOLDER;
 use serde_json::{Value, json};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,6 +31,8 @@ Examples:
 
 /// Messages that are shown when nothing else is asked for.
 const FEW: usize = 20;
+/// Most messages or topics that are shown when nothing else is asked for.
+const MOST: usize = 1_000;
 /// Milliseconds that are divided into parts when nothing else is asked for.
 const DAY: u64 = 86_400_000;
 
@@ -64,9 +68,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH", requires = "points", help_heading = "What to show")]
     field: Option<String>,
 
-    /// Most messages or topics of a list
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, help_heading = "What to show")]
-    limit: usize,
+    /// Most messages or topics of a list [default: 1000; with --csv all of them]
+    #[arg(long, value_name = "COUNT", help_heading = "What to show")]
+    limit: Option<usize>,
 
     #[command(flatten)]
     server: ServerFlags,
@@ -83,38 +87,64 @@ pub(crate) struct Arguments {
 /// Asks and prints.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let request = arguments.request();
-    let answer = match arguments.server.running()? {
-        Some(mut server) => server.ask("history", json!(request))?,
-        None => arguments.of_a_stopped_server(&request)?,
+    let mut history = match arguments.server.running()? {
+        Some(server) => Asked::Server(server),
+        None => arguments.of_a_stopped_server()?,
     };
-    print(&match (arguments.json, arguments.csv) {
-        (true, _) => format!("{answer}\n"),
-        (false, true) => table::csv(&answer),
-        (false, false) => table::text(&answer),
+    if arguments.csv {
+        let more = pages::csv(request, arguments.limit.is_none(), |request| history.ask(request), print)?;
+        if more {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(io::stderr(), "darter: {}", table::MORE);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let answer = history.ask(&request)?;
+    print(&if arguments.json {
+        format!("{answer}\n")
+    } else {
+        table::text(&answer, pages::is_cut(&answer, &request))
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Who answers.
+enum Asked {
+    Server(Connection),
+    /// The history in the folder of a stopped server, and what keeps a server from it.
+    Folder(History, #[expect(dead_code, reason = "held for the lock")] Hold),
+}
+
+impl Asked {
+    fn ask(&mut self, request: &Request) -> anyhow::Result<Value> {
+        match self {
+            Self::Server(server) => Ok(server.ask("history", json!(request))?),
+            Self::Folder(history, _) => Ok(history::answer(history, request)?),
+        }
+    }
+}
+
 impl Arguments {
     fn request(&self) -> Request {
-        let Self { topic, topics, last, limit, .. } = self;
+        let Self { topic, topics, last, .. } = self;
+        let limit = self.limit.unwrap_or(if self.csv { history::MOST } else { MOST });
         let mut request = Request { topic: topic.clone(), prefix: topics.clone(), ..Request::default() };
         request.field.clone_from(&self.field);
         request.points = self.points.and_then(|points| points.try_into().ok());
         if topic.is_none() {
-            request.limit = Some(*limit);
+            request.limit = Some(limit);
         } else if self.from.is_some() || self.to.is_some() || request.points.is_some() {
             let to = self.to.unwrap_or_else(now);
             let earliest = if request.points.is_some() { to.saturating_sub(DAY) } else { 0 };
             (request.from, request.to) = (Some(self.from.unwrap_or(earliest)), Some(to));
-            request.limit = Some(*limit);
+            request.limit = Some(limit);
         } else {
             request.last = Some(last.unwrap_or(FEW));
         }
         request
     }
 
-    fn of_a_stopped_server(&self, request: &Request) -> anyhow::Result<Value> {
+    fn of_a_stopped_server(&self) -> anyhow::Result<Asked> {
         if self.server.is_by_port() {
             self.server.connect()?;
         }
@@ -123,7 +153,7 @@ impl Arguments {
         if !folder.is_dir() {
             bail!("no server runs with the data folder {}, and there is no history in it", data.display());
         }
-        let _hold = inspect::hold(&data)?;
+        let hold = inspect::hold(&data)?;
         // As it was left: what is too old or too much is the server's to say.
         let history = History::open(HistoryOptions {
             disk_cap: u64::MAX,
@@ -131,7 +161,7 @@ impl Arguments {
             keep_rollups_ms: u64::MAX,
             ..HistoryOptions::in_folder(folder)
         });
-        Ok(history::answer(&history, request)?)
+        Ok(Asked::Folder(history, hold))
     }
 }
 

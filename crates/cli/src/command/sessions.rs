@@ -3,7 +3,7 @@
 use super::plain::{harmless, number, print};
 use super::running_server::ServerFlags;
 use clap::Args;
-use darter_broker::admin::Sessions;
+use darter_broker::admin::SessionsRequest;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ Each line is a session: where its client is connected from, or that it is away; 
 for it, and those that were sent to it and not acknowledged.
 
 Examples:
-  darter sessions                    of all clients, the first thousand
+  darter sessions                    of all clients, the first thousand by name
   darter sessions --away             of clients that are not connected
   darter sessions --prefix board-    of clients whose identifiers begin so";
 
@@ -48,7 +48,8 @@ pub(crate) struct Arguments {
 /// Asks and prints.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let connected = (arguments.connected || arguments.away).then_some(arguments.connected);
-    let request = Sessions { prefix: arguments.prefix.clone(), connected, limit: Some(arguments.limit) };
+    let request =
+        SessionsRequest { prefix: arguments.prefix.clone(), connected, limit: Some(arguments.limit) };
     let answer = arguments.server.connect()?.ask("sessions", json!(request))?;
     print(&if arguments.json { format!("{answer}\n") } else { text(&answer) })?;
     Ok(ExitCode::SUCCESS)

@@ -16,13 +16,16 @@ use std::process::ExitCode;
 const NOTES: &str = "\
 'stats' asks the server when one runs. The others need the folder for themselves: stop the server first.
 
-Exit codes: 0 when all is well, 1 when something could not be done or 'check' has found damage.
+Exit codes: 0 when all is well, 1 when something could not be done, 3 when 'check' has found damage.
 
 Examples:
   darter store stats                               how many sessions and messages are kept
   darter store check --data-dir /srv/mqtt          read everything and say what is damaged; nothing is changed
   darter store export > kept.jsonl                 everything that is kept, one JSON object on each line
   darter store repair                              set damaged files aside and keep the rest";
+
+/// Exit code of a check that was made and has found damage.
+const DAMAGED: u8 = 3;
 
 /// The options of `darter store`.
 #[derive(Debug, Args)]
@@ -35,6 +38,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Read everything and say what is damaged; changes nothing
+    ///
+    /// The exit code is 0 when all is well, 3 when something is damaged, 1 when it could not be checked.
     Check(Options),
     /// Say how much is kept
     Stats(Options),
@@ -69,7 +74,7 @@ impl Options {
         let folder = self.folder_of_a_stopped_server("check")?;
         let findings = inspect::check(&folder).map_err(|error| explained(error, "check"))?;
         self.print(&told::findings(&findings), told::findings_text)?;
-        Ok(if told::is_clean(&findings) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if told::is_clean(&findings) { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
     }
 
     fn repair(&self) -> anyhow::Result<ExitCode> {

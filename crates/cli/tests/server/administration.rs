@@ -106,16 +106,31 @@ fn where_a_socket_cannot_be_the_next_place_is_taken_and_found() {
 #[test]
 fn without_a_place_for_a_socket_the_server_serves_all_the_same() {
     let home = Home::new();
-    for taken in ["darter.sock/taken", "socket/taken"] {
-        fs::create_dir_all(home.data().join(taken)).unwrap();
-    }
+    fs::create_dir_all(home.data().join("darter.sock/taken")).unwrap();
+    fs::write(home.runtime(), "no folder").unwrap();
     let server = Server::start(home.darter(&JSON));
     connack(&server.addresses()[0]);
     let ended = server.stop(Signal::SIGTERM);
     assert_eq!(ended.code, Some(0));
     let warning = ended.err.lines().find(|line| line.contains("no live administration")).unwrap();
     assert!(warning.contains("WARN"), "{warning}");
-    assert_eq!(fs::read_dir(home.runtime()).unwrap().count(), 0, "nothing is left behind");
+    assert!(!home.data().join("socket").exists());
+}
+
+#[test]
+fn a_socket_that_the_data_folder_cannot_name_is_in_the_log_and_found_all_the_same() {
+    let home = Home::new();
+    for taken in ["darter.sock/taken", "socket/taken"] {
+        fs::create_dir_all(home.data().join(taken)).unwrap();
+    }
+    let server = Server::start(home.darter(&JSON));
+    let socket = only_file(&home.runtime());
+    assert_eq!(status(&home, &[])["process"], json!(server.process()));
+    let ended = server.stop(Signal::SIGTERM);
+    let named = format!("socket={}", socket.display());
+    let warning = ended.err.lines().find(|line| line.contains(&named)).expect("a line with the socket");
+    assert!(warning.contains("WARN"), "{warning}");
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -252,6 +267,25 @@ fn a_history_answers_from_the_running_and_from_the_stopped_server() {
 }
 
 #[test]
+fn a_list_of_the_history_that_is_cut_says_so() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&MEMORY));
+    for topic in ["room/1", "room/2"] {
+        publish(&server.port(), topic, "x");
+    }
+    let run = |more: &[&str]| finished(home.darter(&[&["history", "--topics", ""], more].concat()));
+    let text = run(&["--limit", "1"]);
+    assert!(text.out.starts_with("room/1\n(there are more; --limit"), "{text:?}");
+    let csv = run(&["--limit", "1", "--csv"]);
+    assert_eq!((csv.code, csv.out.as_str()), (Some(0), "topic\nroom/1\n"));
+    assert!(csv.only_line().starts_with("darter: there are more; --limit"), "{csv:?}");
+    let json: Value = serde_json::from_str(&run(&["--limit", "1", "--json"]).out).unwrap();
+    assert_eq!(json["more"], json!(true));
+    let all = run(&["--csv"]);
+    assert_eq!((all.out.as_str(), all.err.as_str()), ("topic\nroom/1\nroom/2\n", ""));
+}
+
+#[test]
 fn a_history_can_be_in_memory_or_off() {
     let home = Home::new();
     let server = Server::start(home.darter(&MEMORY));
@@ -334,6 +368,10 @@ fn every_command_explains_itself_with_examples() {
         let ended = finished(darter(&[command, "--help"]));
         assert_eq!(ended.code, Some(0));
         assert!(ended.out.contains(&format!("Examples:\n  darter {command} ")), "{}", ended.out);
+    }
+    for help in [&["store", "--help"][..], &["store", "check", "--help"]] {
+        let out = finished(darter(help)).out;
+        assert!(out.contains("xit code") && out.contains("3 when"), "{out}");
     }
     let all = finished(darter(&["--help"])).out;
     for command in ["status", "drops", "sessions", "history", "store"] {

@@ -171,7 +171,7 @@ fn damage_is_found_by_check_and_said_by_the_server_at_both_ends() {
     bytes[place] ^= 1;
     fs::write(&log, bytes).unwrap();
     let check = finished(home.darter(&["store", "check"]));
-    assert_eq!(check.code, Some(1), "{check:?}");
+    assert_eq!(check.code, Some(3), "{check:?}");
     assert!(check.out.starts_with(&format!("{}: ", log.display())), "{}", check.out);
     assert!(check.out.contains("\nIt costs: "), "{}", check.out);
     assert!(check.out.contains("1 queued message"), "{}", check.out);

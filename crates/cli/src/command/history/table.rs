@@ -5,8 +5,19 @@ use crate::command::when;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// For people.
-pub(super) fn text(answer: &Value) -> String {
+/// What is said when not everything is shown.
+pub(super) const MORE: &str = "there are more; --limit, the times or the prefix choose which are shown";
+
+/// For people. `is_cut` when there is more than is shown.
+pub(super) fn text(answer: &Value, is_cut: bool) -> String {
+    let mut text = whole_text(answer);
+    if is_cut {
+        let _ = writeln!(text, "({MORE})");
+    }
+    text
+}
+
+fn whole_text(answer: &Value) -> String {
     let mut text = String::new();
     if let Some(topics) = list(answer, "topics") {
         for topic in topics.iter().filter_map(Value::as_str) {
@@ -29,7 +40,7 @@ pub(super) fn text(answer: &Value) -> String {
     or_nothing(text, "Nothing is kept of that.\n")
 }
 
-/// For spreadsheets, as RFC 4180 wants it, with line ends of one character.
+/// For spreadsheets, as RFC 4180 wants it, with line ends of one character. The line of names stands first.
 pub(super) fn csv(answer: &Value) -> String {
     let mut text = String::new();
     if let Some(topics) = list(answer, "topics") {
@@ -45,9 +56,16 @@ pub(super) fn csv(answer: &Value) -> String {
         }
     } else {
         text.push_str("time,payload\n");
-        for point in list(answer, "points").into_iter().flatten() {
-            let _ = writeln!(text, "{},{}", when::exact(at(point)), cell(&payload(point)));
-        }
+        text.push_str(&csv_points(list(answer, "points").map(Vec::as_slice).unwrap_or_default()));
+    }
+    text
+}
+
+/// Points without the line of names.
+pub(super) fn csv_points(points: &[Value]) -> String {
+    let mut text = String::new();
+    for point in points {
+        let _ = writeln!(text, "{},{}", when::exact(at(point)), cell(&payload(point)));
     }
     text
 }
@@ -56,7 +74,7 @@ fn list<'a>(value: &'a Value, name: &str) -> Option<&'a Vec<Value>> {
     value[name].as_array()
 }
 
-fn at(value: &Value) -> u64 {
+pub(super) fn at(value: &Value) -> u64 {
     value["at"].as_u64().unwrap_or_default()
 }
 
@@ -96,7 +114,7 @@ mod tests {
             csv,
             "time,payload\n1970-01-01T00:00:01Z,21.5\n1970-01-01T00:00:02.25Z,\"a,\"\"b\"\"\nc\"\n1970-01-01T00:00:03Z,0xff\n"
         );
-        let text = text(&answer);
+        let text = text(&answer, false);
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(text.contains(":01.000  21.5\n") && text.contains("  a,\"b\"\\nc\n"), "{text}");
     }
@@ -105,16 +123,16 @@ mod tests {
     fn parts_are_a_table() {
         let answer = json!({ "parts": [{ "at": 60_000, "count": 2, "min": 1.0, "mean": 1.5, "max": 2.25 }] });
         assert_eq!(csv(&answer), "time,count,min,mean,max\n1970-01-01T00:01:00Z,2,1.0,1.5,2.25\n");
-        let text = text(&answer);
+        let text = text(&answer, false);
         let row: Vec<_> = text.lines().nth(1).unwrap().split_whitespace().skip(2).collect();
         assert_eq!(row, ["2", "1.0", "1.5", "2.25"]);
     }
 
     #[test]
     fn nothing_is_said_as_such() {
-        assert_eq!(text(&json!({ "parts": [] })), "Nothing is kept of that.\n");
-        assert_eq!(text(&json!({ "points": [] })), "Nothing is kept of that.\n");
-        assert_eq!(text(&json!({ "topics": [] })), "No topic is kept.\n");
+        assert_eq!(text(&json!({ "parts": [] }), false), "Nothing is kept of that.\n");
+        assert_eq!(text(&json!({ "points": [] }), false), "Nothing is kept of that.\n");
+        assert_eq!(text(&json!({ "topics": [] }), false), "No topic is kept.\n");
         assert_eq!(csv(&json!({ "topics": ["a", "b,c"] })), "topic\na\n\"b,c\"\n");
     }
 }
