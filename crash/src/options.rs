@@ -76,6 +76,9 @@ impl Options {
             }
         }
         let (Some(server), Some(folder)) = (server, folder) else { return Err(USAGE.to_owned()) };
+        if options.cycles == 0 {
+            return Err(format!("--cycles 0 would prove nothing\n\n{USAGE}"));
+        }
         if options.power && (options.memory || options.spare) {
             return Err(format!("--power goes with neither --memory nor --spare\n\n{USAGE}"));
         }
@@ -128,6 +131,7 @@ mod tests {
             "--server d",
             "--server d --folder f --what",
             "--server d --folder f --cycles x",
+            "--server d --folder f --cycles 0",
             "--server d --folder f --power --spare",
             "--server d --folder f --lie",
         ];

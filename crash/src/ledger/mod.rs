@@ -75,6 +75,20 @@ pub(crate) struct Counts {
     pub(crate) retained: u64,
 }
 
+impl Counts {
+    /// What never happened in a run although its verdict rests on it.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let needed = [
+            (self.once, "no QoS 1 message was acknowledged"),
+            (self.exactly, "no QoS 2 message was acknowledged"),
+            (self.delivered, "nothing was delivered"),
+            (self.resumed, "no session was resumed"),
+            (self.retained, "no retained message was seen"),
+        ];
+        needed.into_iter().filter(|(count, _)| *count == 0).map(|(_, what)| what).collect()
+    }
+}
+
 impl Ledger {
     /// A new cycle begins; violations are noted under its number.
     pub(crate) fn begin_cycle(&mut self, cycle: u32) {

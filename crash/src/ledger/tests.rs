@@ -296,6 +296,14 @@ fn a_retained_message_that_was_cleared_must_not_come_back() {
 }
 
 #[test]
+fn a_run_in_which_something_never_happened_proves_nothing() {
+    assert_eq!(Ledger::default().counts().missing().len(), 5);
+    let all = Counts { once: 1, exactly: 1, delivered: 1, resumed: 1, retained: 1, ..Counts::default() };
+    assert!(all.missing().is_empty());
+    assert_eq!(Counts { resumed: 0, ..all }.missing(), ["no session was resumed"]);
+}
+
+#[test]
 fn every_violation_says_cycle_client_and_message() {
     let id = MessageId { stream: EXACTLY, sequence: 7 };
     let fault = Fault::Lost { id, acknowledged: 3 };
