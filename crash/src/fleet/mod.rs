@@ -1,17 +1,21 @@
 //! All clients of a run on one thread, around a poller.
 
+mod cast;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use darter_codec::{QoS, Version};
+use darter_codec::Version;
 use darter_session::client::{End, Event};
 use mio::{Events, Poll, Token};
+
+use cast::PUBLISHERS;
 
 use crate::client::{Client, Manner};
 use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
-use crate::role::{Inspector, Probe, Publisher, Role, Scene, Subscriber, Visitor, Wish};
+use crate::role::{Inspector, Role, Scene};
 use crate::trace::Trace;
 
 /// Time between two looks at the clock.
@@ -24,10 +28,6 @@ const IMPATIENCE: Duration = Duration::from_millis(700);
 const CALM: Duration = Duration::from_millis(250);
 /// The longest time between a rude end and the next connection, in milliseconds.
 const ABSENCE: u64 = 150;
-/// Publishers, numbered from 0.
-pub(crate) const PUBLISHERS: u16 = 6;
-/// Visitors at the same time.
-const VISITORS: u32 = 3;
 
 /// Every client, and the ledger that they write into.
 pub(crate) struct Fleet {
@@ -93,85 +93,13 @@ impl Fleet {
             refused: 0,
             calm_since: Instant::now(),
         };
-        fleet.add_publishers();
-        fleet.add_subscribers();
-        for _ in 0..VISITORS {
-            let member = fleet.visitor();
-            fleet.members.push(member);
-        }
-        let probe = Role::Probe(Probe::default());
-        let manner = Manner::passing(Version::V5);
-        let member = fleet.member("probe", probe, manner);
-        fleet.members.push(Member { rude: false, ..member });
+        fleet.cast();
         Ok(fleet)
     }
 
     /// Writes down what one client sends and receives.
     pub(crate) fn set_trace(&mut self, trace: Trace) {
         self.trace = Some(trace);
-    }
-
-    fn add_publishers(&mut self) {
-        for number in 0..PUBLISHERS {
-            let version = if number % 2 == 0 { Version::V5 } else { Version::V311 };
-            let (rate, most) = (200.0 + 60.0 * f64::from(number), usize::from(4 + 5 * number));
-            let role = Role::Publisher(Publisher::new(number, rate, most, self.epoch));
-            let member = self.member(&format!("publisher-{number}"), role, Manner::persistent(version));
-            self.members.push(member);
-        }
-    }
-
-    fn add_subscribers(&mut self) {
-        let (one, two) = (QoS::AtLeastOnce, QoS::ExactlyOnce);
-        let lasting = Wish::lasting;
-        // Filters of one subscriber never overlap, so that a message reaches it by one of them alone.
-        let wishes = [
-            vec![lasting("load/#", two)],
-            vec![lasting("load/#", one)],
-            vec![lasting("load/once/+", one), lasting("load/exactly/+", two)],
-            vec![lasting("load/exactly/+", two), lasting("load/exactly-retained/+", two)],
-            vec![lasting("load/+/0", two), lasting("load/+/1", two)],
-            vec![lasting("load/exactly/2", two), Wish::fickle("load/+/3", two)],
-            vec![Wish::fickle("load/exactly/+", two), Wish::fickle("load/once-retained/+", two)],
-            vec![lasting("load/+/4", two), lasting("load/once/5", one)],
-        ];
-        for (number, mut wishes) in wishes.into_iter().enumerate() {
-            wishes.push(lasting("mark/#", one));
-            let version = if number % 2 == 0 { Version::V5 } else { Version::V311 };
-            let receive_maximum = [None, None, None, None, Some(5)].get(number).copied().flatten();
-            let manner = Manner { receive_maximum, ..Manner::persistent(version) };
-            let lazy = matches!(number, 2 | 3);
-            let role = Role::Subscriber(Subscriber::new(wishes, lazy));
-            // Asking for a new session and keeping it is possible in version 5 only.
-            let renews = number == 6;
-            let member = self.member(&format!("subscriber-{number}"), role, manner);
-            self.members.push(Member { renews, ..member });
-        }
-    }
-
-    fn visitor(&mut self) -> Member {
-        self.visits += 1;
-        let version = if self.visits.is_multiple_of(2) { Version::V5 } else { Version::V311 };
-        let role = Role::Visitor(Visitor::default());
-        let member = self.member(&format!("visitor-{}", self.visits), role, Manner::passing(version));
-        let opens = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE));
-        Member { opens, ..member }
-    }
-
-    fn member(&self, name: &str, role: Role, manner: Manner) -> Member {
-        let client = Client::new(name.to_owned(), manner.options(name), self.epoch);
-        let now = Instant::now();
-        Member {
-            client,
-            role,
-            manner,
-            away: false,
-            rude: true,
-            renews: false,
-            opens: now,
-            answered: now,
-            moved: false,
-        }
     }
 
     /// The server listens: everybody who is not away connects.
@@ -247,14 +175,8 @@ impl Fleet {
     pub(crate) fn mark(&mut self) {
         let number = self.dice.below(u64::from(PUBLISHERS));
         let index = usize::try_from(number).unwrap_or(0);
-        if let Some(Member { client, role: Role::Publisher(publisher), .. }) = self.members.get_mut(index) {
-            let mut scene = Scene {
-                ledger: &mut self.ledger,
-                dice: &mut self.dice,
-                now: Instant::now(),
-                load: self.load,
-                excused: self.excused,
-            };
+        if let Some((Member { client, role: Role::Publisher(publisher), .. }, mut scene)) = self.scene(index)
+        {
             publisher.mark(client, &mut scene);
         }
     }
@@ -376,9 +298,12 @@ impl Fleet {
 
     /// Hands all events of a client to its role, and writes what comes of it.
     fn settle_events(&mut self, index: usize) {
-        let Some(member) = self.members.get_mut(index) else { return };
-        member.client.write();
-        while let Some(event) = member.client.event() {
+        if let Some(member) = self.members.get_mut(index) {
+            member.client.write();
+        }
+        while let Some(member) = self.members.get_mut(index)
+            && let Some(event) = member.client.event()
+        {
             let now = Instant::now();
             if let Some(trace) = &mut self.trace {
                 trace.note(&member.client.name, &event);
@@ -398,16 +323,22 @@ impl Fleet {
                 member.opens = now + Duration::from_millis(self.dice.below(ABSENCE));
                 continue;
             }
-            let mut scene = Scene {
-                ledger: &mut self.ledger,
-                dice: &mut self.dice,
-                now,
-                load: self.load,
-                excused: self.excused,
-            };
+            let Some((member, mut scene)) = self.scene(index) else { return };
             member.role.event(event, &mut member.client, &mut scene);
             member.client.write();
         }
+    }
+
+    /// A member, and what its role may look at.
+    fn scene(&mut self, index: usize) -> Option<(&mut Member, Scene<'_>)> {
+        let scene = Scene {
+            ledger: &mut self.ledger,
+            dice: &mut self.dice,
+            now: Instant::now(),
+            load: self.load,
+            excused: self.excused,
+        };
+        Some((self.members.get_mut(index)?, scene))
     }
 
     fn open_if_due(&mut self, index: usize, now: Instant) {
@@ -437,17 +368,10 @@ impl Fleet {
     }
 
     fn tick(&mut self, index: usize, now: Instant) {
-        let Some(member) = self.members.get_mut(index) else { return };
+        let Some((member, mut scene)) = self.scene(index) else { return };
         if !member.client.is_open() {
             return;
         }
-        let mut scene = Scene {
-            ledger: &mut self.ledger,
-            dice: &mut self.dice,
-            now,
-            load: self.load,
-            excused: self.excused,
-        };
         member.role.tick(&mut member.client, &mut scene);
         if matches!(&member.role, Role::Visitor(visitor) if visitor.is_gone()) {
             let successor = self.visitor();
