@@ -18,6 +18,7 @@ class Session:
     """A paho client with a session that outlives its connections and the server."""
 
     def __init__(self, name, version):
+        self.name = name
         self.version = version
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2,
@@ -130,22 +131,28 @@ def test_mosquitto_sub_finds_its_session_and_retained_messages_after_a_kill(own_
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_a_will_waits_for_its_client_after_a_kill(own_server, shards):
+def test_a_will_waits_for_its_client_after_a_kill_and_not_for_ever(own_server, shards):
     server = own_server(shards)
-    sensor = Session("sensor", 3)
-    sensor.client.will_set("sensor/state", "gone", qos=1)
-    sensor.connect(server)
+    back, lost = Session("back", 3), Session("lost", 3)
+    for sensor in (back, lost):
+        sensor.client.will_set(f"sensor/{sensor.name}", f"{sensor.name} is gone", qos=1)
+        sensor.connect(server)
     watcher = Session("watcher", 3).connect(server)
     watcher.subscribe("sensor/#", 1)
     server.kill()
-    sensor.client.loop_stop()
+    for sensor in (back, lost):
+        sensor.client.loop_stop()
     watcher.leave()
     server.start_again()
     watcher.connect(server)
-    sensor.connect(server)
-    sensor.publish("sensor/state", "here", 1)
-    assert watcher.wait_for("here") == [("sensor/state", "here", 1, False)]
-    sensor.leave()
+    back.connect(server)
+    back.publish("sensor/back", "back is here", 1)
+    # A client has 30 s to come back.
+    assert watcher.wait_for("lost is gone", 30 + DEADLINE) == [
+        ("sensor/back", "back is here", 1, False),
+        ("sensor/lost", "lost is gone", 1, False),
+    ]
+    back.leave()
     watcher.leave()
 
 
