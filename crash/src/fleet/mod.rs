@@ -45,6 +45,8 @@ pub(crate) struct Fleet {
     address: Option<SocketAddr>,
     load: bool,
     excused: bool,
+    /// There is a server that reads what is sent.
+    heard: bool,
     /// Clients that are left without an answer connect again.
     impatient: bool,
     /// Refusals so far, and the last time that one came.
@@ -89,6 +91,7 @@ impl Fleet {
             address: None,
             load: false,
             excused: false,
+            heard: false,
             impatient: false,
             refused: 0,
             calm_since: Instant::now(),
@@ -104,7 +107,7 @@ impl Fleet {
 
     /// The server listens: everybody who is not away connects.
     pub(crate) fn arrive(&mut self, address: SocketAddr) {
-        self.address = Some(address);
+        (self.address, self.heard) = (Some(address), true);
         let now = Instant::now();
         for member in &mut self.members {
             member.opens = now;
@@ -249,7 +252,7 @@ impl Fleet {
     /// # Errors
     /// When the system's poller fails.
     pub(crate) fn read_out(&mut self) -> io::Result<()> {
-        self.address = None;
+        (self.address, self.heard) = (None, false);
         // The kernel delivers what was sent and then the end; a peer on this machine never takes long.
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.members.iter().any(|member| member.client.is_open()) && Instant::now() < deadline {
@@ -263,7 +266,7 @@ impl Fleet {
 
     /// Ends every connection without a word, as a broken network does.
     pub(crate) fn cut(&mut self) {
-        self.address = None;
+        (self.address, self.heard) = (None, false);
         self.members.iter_mut().for_each(|member| member.client.vanish());
     }
 
@@ -337,6 +340,7 @@ impl Fleet {
             now: Instant::now(),
             load: self.load,
             excused: self.excused,
+            heard: self.heard,
         };
         Some((self.members.get_mut(index)?, scene))
     }

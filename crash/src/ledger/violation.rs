@@ -77,6 +77,8 @@ pub(crate) enum Fault {
     },
     /// A session that had been ended is there again.
     SessionBack,
+    /// The server did not know the identifier of a QoS 2 message that it had acknowledged and not been asked to release.
+    Forgotten(MessageId),
     /// The server refused something without need.
     Refused {
         /// What it refused.
@@ -133,6 +135,9 @@ impl fmt::Display for Fault {
                 write!(f, "the session is lost, with {owed} acknowledged messages that it had not been given")
             }
             Self::SessionBack => write!(f, "a session that was ended is there again"),
+            Self::Forgotten(id) => {
+                write!(f, "forgotten: the packet identifier of {id}, which was acknowledged and not released")
+            }
             Self::Refused { what } => write!(f, "refused without need: {what}"),
             Self::Closed { why } => write!(f, "closed the connection without need: {why}"),
             Self::Stalled { waiting_for } => write!(f, "nothing moves: waiting for {waiting_for}"),
