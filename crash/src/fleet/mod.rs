@@ -20,6 +20,8 @@ use crate::trace::Trace;
 
 /// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(2);
+/// A turn that took longer counts as one of this time.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 /// How long a connected client may wait without any answer.
 pub(crate) const STALL: Duration = Duration::from_secs(10);
 /// After a fault of the disk a client that gets no answer for so long connects again.
@@ -52,6 +54,8 @@ pub(crate) struct Fleet {
     /// Refusals so far, and the last time that one came.
     refused: u64,
     calm_since: Instant,
+    /// The last turn.
+    turned: Instant,
 }
 
 struct Member {
@@ -95,6 +99,7 @@ impl Fleet {
             impatient: false,
             refused: 0,
             calm_since: Instant::now(),
+            turned: Instant::now(),
         };
         fleet.cast();
         Ok(fleet)
@@ -239,12 +244,25 @@ impl Fleet {
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         self.step(TICK)?;
         let now = Instant::now();
+        self.pass(now);
         for index in 0..self.members.len() {
             self.open_if_due(index, now);
             self.tick(index, now);
             self.settle_events(index);
         }
         Ok(())
+    }
+
+    /// Tells the ledger who is gone, and how much time the server had.
+    fn pass(&mut self, now: Instant) {
+        for member in self.members.iter().filter(|member| !member.client.is_open()) {
+            self.ledger.disconnected(&member.client.name);
+        }
+        let passed = now.duration_since(std::mem::replace(&mut self.turned, now));
+        if self.heard && !self.excused {
+            // A longer time was no turn of this loop.
+            self.ledger.pass(passed.min(LONGEST_TURN));
+        }
     }
 
     /// The server was killed: what it sent before counts, and then every connection is gone.

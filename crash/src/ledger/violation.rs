@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     },
     /// A QoS 2 message was delivered again, or more often.
     Twice(MessageId),
+    /// A QoS 1 message was delivered again although the server had long had its PUBACK, or on the same connection.
+    Repeated(MessageId),
     /// A message came after a later one of the same publisher and topic.
     Disordered {
         /// The message.
@@ -114,6 +116,9 @@ impl fmt::Display for Fault {
                 write!(f, "lost: {id} was acknowledged in cycle {acknowledged} and never delivered")
             }
             Self::Twice(id) => write!(f, "delivered twice: {id}, which has QoS 2"),
+            Self::Repeated(id) => {
+                write!(f, "delivered again without need: {id}, whose PUBACK the server had long had")
+            }
             Self::Disordered { id, after } => write!(f, "out of order: {id} came after number {after}"),
             Self::NeverSent { topic, payload } => {
                 write!(f, "never sent: a message on {topic} that begins with {payload:?}")

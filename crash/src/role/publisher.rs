@@ -87,18 +87,26 @@ impl Publisher {
         }
     }
 
-    fn sent(&mut self, packet: &Packet, scene: &Scene<'_>) {
+    fn under_way(&mut self, packet_id: PacketId) -> Option<&mut UnderWay> {
+        self.under_way.iter_mut().find(|message| message.packet_id == packet_id)
+    }
+
+    fn sent(&mut self, packet: &Packet, scene: &mut Scene<'_>) {
         match packet {
+            Packet::Publish(publish) if publish.dup => {
+                if let Some(message) = publish.packet_id.and_then(|packet_id| self.under_way(packet_id)) {
+                    scene.ledger.sent_again(message.id);
+                }
+            }
             Packet::Publish(publish) => {
-                if let (Some(packet_id), false) = (publish.packet_id, publish.dup)
+                if let Some(packet_id) = publish.packet_id
                     && let Some(id) = self.waiting.pop_front()
                 {
                     self.under_way.push(UnderWay { packet_id, id, release: Release::Unsent });
                 }
             }
             Packet::PubRel(ack) if scene.heard => {
-                let released = |message: &&mut UnderWay| message.packet_id == ack.packet_id;
-                if let Some(message) = self.under_way.iter_mut().find(released)
+                if let Some(message) = self.under_way(ack.packet_id)
                     && message.release == Release::Unsent
                 {
                     message.release = Release::Sent;
@@ -146,6 +154,7 @@ impl Publisher {
     fn begin_again(&mut self, scene: &mut Scene<'_>) {
         for UnderWay { id, .. } in self.under_way.drain(..).rev() {
             if id.stream.lane.qos() == QoS::AtLeastOnce {
+                scene.ledger.sent_again(id);
                 self.waiting.push_front(id);
             } else {
                 scene.ledger.refused(id);
