@@ -66,8 +66,8 @@ impl Lab {
             launch.set_environment(power.environment());
         }
         let mut fleet = Fleet::new(options.seed).map_err(|error| error.to_string())?;
-        if let Some(client) = &options.trace {
-            let trace = Trace::create(&folder.join("trace.log"), client.clone());
+        if let Some(clients) = &options.trace {
+            let trace = Trace::create(&folder.join("trace.log"), clients);
             fleet.set_trace(trace.map_err(|error| error.to_string())?);
         }
         let options = Options { folder, ..options };

@@ -13,7 +13,7 @@ usage: darter-crash --server PATH --folder DIR [options]
   --shards K     shards of the server; its own choice if not given
   --power        the power fails as well: what was not synced is thrown away, and the disk has faults
   --keep         keep the folder, also after a good run
-  --trace NAME   write what this client sends and receives into trace.log there, such as subscriber-0
+  --trace NAMES  write what these clients send and receive into trace.log there, such as subscriber-0,publisher-2
 
   Controls, which show that the laboratory itself can be believed:
   --memory       start the server with --memory: everything is lost at the first kill, and the run must fail
