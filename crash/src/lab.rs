@@ -66,8 +66,8 @@ impl Lab {
             launch.set_environment(power.environment());
         }
         let mut fleet = Fleet::new(options.seed).map_err(|error| error.to_string())?;
-        if let Some(client) = &options.trace {
-            let trace = Trace::create(&folder.join("trace.log"), client.clone());
+        if let Some(clients) = &options.trace {
+            let trace = Trace::create(&folder.join("trace.log"), clients);
             fleet.set_trace(trace.map_err(|error| error.to_string())?);
         }
         let options = Options { folder, ..options };
@@ -79,7 +79,7 @@ impl Lab {
     /// Runs all cycles, or as many as hold; true when everything held.
     ///
     /// # Errors
-    /// What went wrong with the laboratory itself.
+    /// What went wrong with the laboratory itself, also that it has seen too little to say that everything held.
     pub(crate) fn run(&mut self) -> Result<bool, String> {
         let started = Instant::now();
         let mut run = 0;
@@ -98,6 +98,10 @@ impl Lab {
             }
         }
         self.spared = None;
+        let missing = self.fleet.ledger.counts().missing();
+        if self.fleet.ledger.violations().is_empty() && !missing.is_empty() {
+            return Err(format!("the run proves nothing: {}; ask for more cycles", missing.join(", ")));
+        }
         Ok(self.sum_up(run, started.elapsed()))
     }
 

@@ -13,7 +13,7 @@ usage: darter-crash --server PATH --folder DIR [options]
   --shards K     shards of the server; its own choice if not given
   --power        the power fails as well: what was not synced is thrown away, and the disk has faults
   --keep         keep the folder, also after a good run
-  --trace NAME   write what this client sends and receives into trace.log there, such as subscriber-0
+  --trace NAMES  write what these clients send and receive into trace.log there, such as subscriber-0,publisher-2
 
   Controls, which show that the laboratory itself can be believed:
   --memory       start the server with --memory: everything is lost at the first kill, and the run must fail
@@ -76,6 +76,9 @@ impl Options {
             }
         }
         let (Some(server), Some(folder)) = (server, folder) else { return Err(USAGE.to_owned()) };
+        if options.cycles == 0 {
+            return Err(format!("--cycles 0 would prove nothing\n\n{USAGE}"));
+        }
         if options.power && (options.memory || options.spare) {
             return Err(format!("--power goes with neither --memory nor --spare\n\n{USAGE}"));
         }
@@ -128,6 +131,7 @@ mod tests {
             "--server d",
             "--server d --folder f --what",
             "--server d --folder f --cycles x",
+            "--server d --folder f --cycles 0",
             "--server d --folder f --power --spare",
             "--server d --folder f --lie",
         ];

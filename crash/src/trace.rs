@@ -1,4 +1,4 @@
-//! What one client sent and received, written down for whoever looks for the reason of a violation.
+//! What some clients sent and received, written down for whoever looks for the reason of a violation.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,23 +10,24 @@ use darter_session::client::{Direction, Event};
 
 /// A file of packets.
 pub(crate) struct Trace {
-    client: String,
+    clients: Vec<String>,
     file: File,
     epoch: Instant,
 }
 
 impl Trace {
-    /// Writes down what `client` does.
+    /// Writes down what `clients` do, whose names have commas between them.
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub(crate) fn create(path: &Path, client: String) -> io::Result<Self> {
-        Ok(Self { client, file: File::create(path)?, epoch: Instant::now() })
+    pub(crate) fn create(path: &Path, clients: &str) -> io::Result<Self> {
+        let clients = clients.split(',').map(str::to_owned).collect();
+        Ok(Self { clients, file: File::create(path)?, epoch: Instant::now() })
     }
 
-    /// Notes an event, if it is a packet of the client.
+    /// Notes an event, if it is a packet of one of the clients.
     pub(crate) fn note(&mut self, client: &str, event: &Event) {
-        if client != self.client {
+        if !self.clients.iter().any(|one| one == client) {
             return;
         }
         let line = match event {
@@ -38,13 +39,13 @@ impl Trace {
             _ => return,
         };
         // A trace with a hole is better than no run.
-        let _ = writeln!(self.file, "{:>8.3} {line}", self.epoch.elapsed().as_secs_f64());
+        let _ = writeln!(self.file, "{:>8.3} {client} {line}", self.epoch.elapsed().as_secs_f64());
     }
 
     /// Notes that the connection is cut.
     pub(crate) fn cut(&mut self, client: &str) {
-        if client == self.client {
-            let _ = writeln!(self.file, "{:>8.3} cut", self.epoch.elapsed().as_secs_f64());
+        if self.clients.iter().any(|one| one == client) {
+            let _ = writeln!(self.file, "{:>8.3} {client} cut", self.epoch.elapsed().as_secs_f64());
         }
     }
 }

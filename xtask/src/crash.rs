@@ -15,7 +15,7 @@ usage: cargo xtask crash [options]
   --server PATH  this darter binary instead of a new build
   --release      with optimisation
   --keep         keep the data folder, also after a good run
-  --trace NAME   write what this client sends and receives into trace.log there, such as subscriber-0
+  --trace NAMES  write what these clients send and receive into trace.log there, such as subscriber-0,publisher-2
   --memory       control: nothing is durable, and the run must fail
   --spare        control: the server is never killed, and the run must succeed even with --memory
   --lie          control, with --power: the disk claims to have synced and has not, and the run must fail

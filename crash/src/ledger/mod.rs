@@ -1,7 +1,9 @@
 //! What clients sent, what the server acknowledged, and what it delivered: the judge of a run.
 //!
-//! The ledger knows no socket and no clock; the fleet tells it what happens in the order in which it happens.
+//! The ledger knows no socket and no clock; the fleet tells it what happens in the order in which it happens, and how much time
+//! the server had.
 
+mod lines;
 mod retained;
 mod session;
 #[cfg(test)]
@@ -9,11 +11,12 @@ mod tests;
 mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use darter_codec::QoS;
-
+use lines::Lines;
 pub(crate) use retained::Snapshot;
-use session::{Interest, Session};
+use session::{Arrival, Interest, Session};
 pub(crate) use violation::{Fault, Violation};
 
 use crate::message::{MessageId, Stream};
@@ -24,6 +27,7 @@ pub(crate) struct Ledger {
     cycle: u32,
     streams: BTreeMap<Stream, Sent>,
     sessions: BTreeMap<String, Session>,
+    lines: Lines,
     violations: Vec<Violation>,
     counts: Counts,
 }
@@ -39,6 +43,8 @@ struct Sent {
     open: BTreeSet<u64>,
     /// The cycle in which each message was acknowledged.
     cycles: BTreeMap<u64, u32>,
+    /// How often QoS 1 messages were sent after the first time: each of them may be a message of its own to the server.
+    again: BTreeMap<u64, usize>,
     late: Option<Late>,
 }
 
@@ -75,10 +81,29 @@ pub(crate) struct Counts {
     pub(crate) retained: u64,
 }
 
+impl Counts {
+    /// What never happened in a run although its verdict rests on it.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let needed = [
+            (self.once, "no QoS 1 message was acknowledged"),
+            (self.exactly, "no QoS 2 message was acknowledged"),
+            (self.delivered, "nothing was delivered"),
+            (self.resumed, "no session was resumed"),
+            (self.retained, "no retained message was seen"),
+        ];
+        needed.into_iter().filter(|(count, _)| *count == 0).map(|(_, what)| what).collect()
+    }
+}
+
 impl Ledger {
     /// A new cycle begins; violations are noted under its number.
     pub(crate) fn begin_cycle(&mut self, cycle: u32) {
         self.cycle = cycle;
+    }
+
+    /// A server without a fault of the disk has run for so long.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.lines.clock += time;
     }
 
     /// The name of the next message on a stream, which is sent now for the first time.
@@ -92,6 +117,15 @@ impl Ledger {
             session.published(id);
         }
         id
+    }
+
+    /// A message is sent again.
+    pub(crate) fn sent_again(&mut self, id: MessageId) {
+        if let Some(sent) = self.streams.get_mut(&id.stream)
+            && id.stream.lane.qos() == QoS::AtLeastOnce
+        {
+            *sent.again.entry(id.sequence).or_default() += 1;
+        }
     }
 
     /// PUBACK or PUBREC came: from now on the message must not be lost.
@@ -143,6 +177,7 @@ impl Ledger {
 
     /// A client begins or continues its persistent session; `present` is what CONNACK said.
     pub(crate) fn connected(&mut self, client: &str, present: bool) {
+        self.lines.begin(client);
         let session = self.sessions.entry(client.to_owned()).or_default();
         let owed: Vec<MessageId> = session.owed().filter(|id| is_acknowledged(&self.streams, *id)).collect();
         match (session.connected(present), present) {
@@ -155,6 +190,11 @@ impl Ledger {
             (Interest::Excluded, true) => self.blame(client, Fault::SessionBack),
             (_, present) => self.counts.resumed += u64::from(present),
         }
+    }
+
+    /// A client has no connection; it may be told again and again.
+    pub(crate) fn disconnected(&mut self, client: &str) {
+        self.lines.end(client);
     }
 
     /// A client asks for a new session in place of its old one.
@@ -187,17 +227,37 @@ impl Ledger {
         self.sessions.entry(client.to_owned()).or_default().unsubscribed(filter);
     }
 
-    /// A message was handed to a persistent session's client.
-    pub(crate) fn delivered(&mut self, client: &str, topic: &str, payload: &[u8], qos: QoS, retain: bool) {
+    /// A message was handed to a persistent session's client. Gives the message if it is a live one.
+    pub(crate) fn delivered(
+        &mut self,
+        client: &str,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+    ) -> Option<MessageId> {
         let Some(id) = self.identify(topic, payload) else {
-            return self.blame(client, never_sent(topic, payload));
+            self.blame(client, never_sent(topic, payload));
+            return None;
         };
+        let again = self.streams.get(&id.stream).and_then(|sent| sent.again.get(&id.sequence));
+        let sent = 1 + again.copied().unwrap_or(0);
         let session = self.sessions.entry(client.to_owned()).or_default();
         self.counts.delivered += 1;
-        let judged = if retain { session.delivered_copy(id) } else { session.delivered(id, qos) };
+        let arrival = Arrival { id, qos, sent, line: self.lines.of(client), lines: &self.lines };
+        let judged = if retain { session.delivered_copy(id) } else { session.delivered(&arrival) };
         match judged {
             Ok(repeated) => self.counts.repeated += u64::from(repeated),
             Err(fault) => self.blame(client, fault),
+        }
+        (!retain).then_some(id)
+    }
+
+    /// A client has sent PUBACK for a live message to a server that runs.
+    pub(crate) fn confirmed(&mut self, client: &str, id: MessageId) {
+        let (line, at) = (self.lines.of(client), self.lines.clock);
+        if let Some(session) = self.sessions.get_mut(client) {
+            session.confirmed(id, line, at);
         }
     }
 

@@ -1,9 +1,11 @@
 //! One persistent session: what it is subscribed to, and what it must be given.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use darter_codec::{QoS, topic};
 
+use super::lines::{Line, Lines};
 use super::retained::Snapshot;
 use super::violation::Fault;
 use crate::message::{MessageId, Stream};
@@ -59,14 +61,36 @@ struct Inbox {
     entries: BTreeMap<u64, Entry>,
     /// The highest number delivered.
     highest: u64,
+    /// A connection, and the highest number delivered on it.
+    here: (Line, u64),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Entry {
     qos: QoS,
     /// The subscription stood before the message was sent, so its place among the others is certain.
     certain: bool,
-    delivered: bool,
+    given: Vec<Given>,
+}
+
+/// One time that a message was handed to the client.
+#[derive(Debug, Clone, Copy)]
+struct Given {
+    line: Line,
+    /// When PUBACK was sent.
+    confirmed: Option<Duration>,
+}
+
+/// A live message comes to a client.
+pub(super) struct Arrival<'a> {
+    pub(super) id: MessageId,
+    /// The QoS it came with.
+    pub(super) qos: QoS,
+    /// How often it was sent.
+    pub(super) sent: usize,
+    /// The connection it came on.
+    pub(super) line: Line,
+    pub(super) lines: &'a Lines,
 }
 
 impl Session {
@@ -98,7 +122,7 @@ impl Session {
         let Some(subscription) = matching(&self.subscriptions, id.stream) else { return };
         let certain = subscription.standing == Standing::Granted;
         let qos = subscription.qos.min(id.stream.lane.qos());
-        let entry = Entry { qos, certain, delivered: false };
+        let entry = Entry::new(qos, certain);
         self.inboxes.entry(id.stream).or_default().entries.insert(id.sequence, entry);
         if certain {
             self.owed.insert(id);
@@ -126,7 +150,7 @@ impl Session {
         for id in open.filter(|id| topic::matches(filter, &id.stream.topic())) {
             let inbox = self.inboxes.entry(id.stream).or_default();
             let qos = qos.min(id.stream.lane.qos());
-            inbox.entries.entry(id.sequence).or_insert(Entry { qos, certain: false, delivered: false });
+            inbox.entries.entry(id.sequence).or_insert(Entry::new(qos, false));
         }
     }
 
@@ -163,23 +187,50 @@ impl Session {
     }
 
     /// A live message came. True when it had come before and may come again.
-    pub(super) fn delivered(&mut self, id: MessageId, qos: QoS) -> Result<bool, Fault> {
+    pub(super) fn delivered(&mut self, arrival: &Arrival<'_>) -> Result<bool, Fault> {
+        let Arrival { id, qos, sent, line, .. } = *arrival;
         self.owed.remove(&id);
         let inbox = self.inboxes.entry(id.stream).or_default();
         let highest = inbox.highest;
+        let here = if inbox.here.0 == line { inbox.here.1 } else { 0 };
         let Some(entry) = inbox.entries.get_mut(&id.sequence) else { return Err(Fault::NotSubscribed(id)) };
-        let before = std::mem::replace(&mut entry.delivered, true);
         inbox.highest = highest.max(id.sequence);
+        inbox.here = (line, here.max(id.sequence));
+        let before = entry.given.len();
+        let again = entry.given.iter_mut().find(|given| given.may_come_again(arrival));
+        let is_repetition = again.is_some();
+        let given = Given { line, confirmed: None };
+        match again {
+            Some(earlier) => *earlier = given,
+            None => entry.given.push(given),
+        }
         if entry.qos != qos {
             return Err(Fault::WrongQos { id, qos });
         }
-        if before {
-            return if qos == QoS::ExactlyOnce { Err(Fault::Twice(id)) } else { Ok(true) };
+        if before == 0 {
+            let disordered = entry.certain && highest > id.sequence;
+            return if disordered { Err(Fault::Disordered { id, after: highest }) } else { Ok(false) };
         }
-        if entry.certain && highest > id.sequence {
-            return Err(Fault::Disordered { id, after: highest });
+        if qos == QoS::ExactlyOnce {
+            return Err(Fault::Twice(id));
         }
-        Ok(false)
+        if !is_repetition && before >= sent {
+            return Err(Fault::Repeated(id));
+        }
+        // What the publisher had to send again may be a later message to the server.
+        if entry.certain && sent == 1 && here > id.sequence {
+            return Err(Fault::Disordered { id, after: here });
+        }
+        Ok(true)
+    }
+
+    /// PUBACK was sent at `at` for a message that had come on a connection.
+    pub(super) fn confirmed(&mut self, id: MessageId, line: Line, at: Duration) {
+        let Some(entry) = self.entry(id) else { return };
+        let open = entry.given.iter_mut().find(|given| given.line == line && given.confirmed.is_none());
+        if let Some(given) = open {
+            given.confirmed = Some(at);
+        }
     }
 
     /// A retained message came because of a SUBSCRIBE.
@@ -210,6 +261,20 @@ impl Session {
 
     fn entry(&mut self, id: MessageId) -> Option<&mut Entry> {
         self.inboxes.get_mut(&id.stream)?.entries.get_mut(&id.sequence)
+    }
+}
+
+impl Entry {
+    fn new(qos: QoS, certain: bool) -> Self {
+        Self { qos, certain, given: Vec::new() }
+    }
+}
+
+impl Given {
+    /// The server cannot know, or may have forgotten, that the client has it.
+    fn may_come_again(&self, arrival: &Arrival<'_>) -> bool {
+        self.line != arrival.line
+            && self.confirmed.is_none_or(|at| arrival.lines.may_have_lost(self.line, at))
     }
 }
 

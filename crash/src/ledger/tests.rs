@@ -70,16 +70,47 @@ fn a_message_without_acknowledgement_may_be_lost() {
 }
 
 #[test]
-fn a_qos_2_message_must_not_come_again_and_a_qos_1_message_may() {
+fn a_qos_2_message_must_not_come_again_and_a_qos_1_message_may_on_the_next_connection() {
     let mut ledger = subscribed();
     let (once, exactly) = (acknowledged(&mut ledger, ONCE), acknowledged(&mut ledger, EXACTLY));
-    for id in [once, once, exactly] {
-        deliver(&mut ledger, id);
-    }
+    deliver(&mut ledger, once);
+    ledger.connected("s", true);
+    deliver(&mut ledger, once);
+    deliver(&mut ledger, exactly);
     assert_eq!(faults(&ledger), []);
     assert_eq!(ledger.counts().repeated, 1);
     deliver(&mut ledger, exactly);
-    assert_eq!(faults(&ledger), [Fault::Twice(exactly)]);
+    deliver(&mut ledger, once);
+    assert_eq!(faults(&ledger), [Fault::Twice(exactly), Fault::Repeated(once)]);
+}
+
+#[test]
+fn a_message_whose_puback_was_sent_long_before_the_connection_ended_does_not_come_again() {
+    for (time, expected) in [(Duration::ZERO, 0), (lines::SURELY, 0), (lines::SURELY * 2, 1)] {
+        let mut ledger = subscribed();
+        let id = acknowledged(&mut ledger, ONCE);
+        deliver(&mut ledger, id);
+        ledger.confirmed("s", id);
+        ledger.pass(time);
+        ledger.disconnected("s");
+        ledger.pass(lines::SURELY * 5);
+        ledger.connected("s", true);
+        deliver(&mut ledger, id);
+        assert_eq!(faults(&ledger), vec![Fault::Repeated(id); expected], "{time:?}");
+    }
+}
+
+#[test]
+fn a_qos_1_message_comes_as_often_as_its_publisher_sent_it() {
+    let mut ledger = subscribed();
+    let id = acknowledged(&mut ledger, ONCE);
+    ledger.sent_again(id);
+    for _ in 0..2 {
+        deliver(&mut ledger, id);
+    }
+    assert_eq!(faults(&ledger), []);
+    deliver(&mut ledger, id);
+    assert_eq!(faults(&ledger), [Fault::Repeated(id)]);
 }
 
 #[test]
@@ -92,13 +123,19 @@ fn a_message_behind_a_later_one_is_out_of_order() {
 }
 
 #[test]
-fn a_repetition_of_earlier_messages_is_not_out_of_order() {
+fn a_repetition_of_earlier_messages_keeps_their_order() {
     let mut ledger = subscribed();
     let (first, second) = (acknowledged(&mut ledger, ONCE), acknowledged(&mut ledger, ONCE));
-    for id in [first, second, first, second] {
-        deliver(&mut ledger, id);
+    for _ in 0..2 {
+        ledger.connected("s", true);
+        deliver(&mut ledger, first);
+        deliver(&mut ledger, second);
     }
     assert_eq!(faults(&ledger), []);
+    ledger.connected("s", true);
+    deliver(&mut ledger, second);
+    deliver(&mut ledger, first);
+    assert_eq!(faults(&ledger), [Fault::Disordered { id: first, after: 2 }]);
 }
 
 #[test]
@@ -293,6 +330,14 @@ fn a_retained_message_that_was_cleared_must_not_come_back() {
     inspect(&mut ledger, &[first]);
     let topic = CLEARED.topic();
     assert_eq!(faults(&ledger), [Fault::Retained { topic, found: Some(1), acknowledged: 5 }]);
+}
+
+#[test]
+fn a_run_in_which_something_never_happened_proves_nothing() {
+    assert_eq!(Ledger::default().counts().missing().len(), 5);
+    let all = Counts { once: 1, exactly: 1, delivered: 1, resumed: 1, retained: 1, ..Counts::default() };
+    assert!(all.missing().is_empty());
+    assert_eq!(Counts { resumed: 0, ..all }.missing(), ["no session was resumed"]);
 }
 
 #[test]

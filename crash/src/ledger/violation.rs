@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     },
     /// A QoS 2 message was delivered again, or more often.
     Twice(MessageId),
+    /// A QoS 1 message was delivered again although the server had long had its PUBACK, or on the same connection.
+    Repeated(MessageId),
     /// A message came after a later one of the same publisher and topic.
     Disordered {
         /// The message.
@@ -77,6 +79,8 @@ pub(crate) enum Fault {
     },
     /// A session that had been ended is there again.
     SessionBack,
+    /// The server did not know the identifier of a QoS 2 message that it had acknowledged and not been asked to release.
+    Forgotten(MessageId),
     /// The server refused something without need.
     Refused {
         /// What it refused.
@@ -112,6 +116,9 @@ impl fmt::Display for Fault {
                 write!(f, "lost: {id} was acknowledged in cycle {acknowledged} and never delivered")
             }
             Self::Twice(id) => write!(f, "delivered twice: {id}, which has QoS 2"),
+            Self::Repeated(id) => {
+                write!(f, "delivered again without need: {id}, whose PUBACK the server had long had")
+            }
             Self::Disordered { id, after } => write!(f, "out of order: {id} came after number {after}"),
             Self::NeverSent { topic, payload } => {
                 write!(f, "never sent: a message on {topic} that begins with {payload:?}")
@@ -133,6 +140,9 @@ impl fmt::Display for Fault {
                 write!(f, "the session is lost, with {owed} acknowledged messages that it had not been given")
             }
             Self::SessionBack => write!(f, "a session that was ended is there again"),
+            Self::Forgotten(id) => {
+                write!(f, "forgotten: the packet identifier of {id}, which was acknowledged and not released")
+            }
             Self::Refused { what } => write!(f, "refused without need: {what}"),
             Self::Closed { why } => write!(f, "closed the connection without need: {why}"),
             Self::Stalled { waiting_for } => write!(f, "nothing moves: waiting for {waiting_for}"),

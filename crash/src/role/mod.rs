@@ -32,6 +32,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) load: bool,
     /// Whether a fault of the disk excuses refusals.
     pub(crate) excused: bool,
+    /// Whether there is a server that reads what is sent now.
+    pub(crate) heard: bool,
 }
 
 /// One client's business.

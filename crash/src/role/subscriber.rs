@@ -12,6 +12,7 @@ use darter_session::client::{Delivery, Direction, Event, Token};
 use super::Scene;
 use crate::client::Client;
 use crate::ledger::Fault;
+use crate::message::MessageId;
 
 /// Time between two changes of a subscription that is changed again and again.
 const BETWEEN_CHANGES: Duration = Duration::from_millis(150);
@@ -71,12 +72,15 @@ pub(crate) struct Subscriber {
     unanswered: Vec<Delivery>,
     /// QoS 2 messages between PUBLISH and PUBREL.
     unreleased: BTreeMap<PacketId, Publish>,
+    /// QoS 1 messages of this connection without PUBACK.
+    unconfirmed: BTreeMap<PacketId, MessageId>,
 }
 
 impl Subscriber {
     /// One that wants these subscriptions.
     pub(crate) fn new(wishes: Vec<Wish>, lazy: bool) -> Self {
-        Self { wishes, lazy, unanswered: Vec::new(), unreleased: BTreeMap::new() }
+        let (unanswered, unreleased, unconfirmed) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { wishes, lazy, unanswered, unreleased, unconfirmed }
     }
 
     /// Its client asks for a new session.
@@ -101,6 +105,7 @@ impl Subscriber {
         match event {
             Event::Connected(connack) => {
                 scene.ledger.connected(&client.name, connack.session_present);
+                self.unconfirmed.clear();
                 if !connack.session_present {
                     self.unreleased.clear();
                 }
@@ -113,10 +118,23 @@ impl Subscriber {
                     };
                 }
             }
+            Event::Packet(Direction::Sent, packet) => {
+                if let Packet::PubAck(ack) = *packet
+                    && let Some(id) = self.unconfirmed.remove(&ack.packet_id)
+                    && scene.heard
+                {
+                    scene.ledger.confirmed(&client.name, id);
+                }
+            }
             Event::Packet(Direction::Received, packet) => self.watch_identifiers(*packet, client, scene),
             Event::Message(message) => {
                 let (topic, payload) = (&message.topic, &message.payload);
-                scene.ledger.delivered(&client.name, topic, payload, message.qos, message.retain);
+                let id = scene.ledger.delivered(&client.name, topic, payload, message.qos, message.retain);
+                if let (Some(id), Some(packet_id)) = (id, message.packet_id)
+                    && message.qos == QoS::AtLeastOnce
+                {
+                    self.unconfirmed.insert(packet_id, id);
+                }
                 self.unanswered.extend(message.delivery);
                 if !self.lazy {
                     self.answer(client);

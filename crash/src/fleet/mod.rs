@@ -1,21 +1,27 @@
 //! All clients of a run on one thread, around a poller.
 
+mod cast;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use darter_codec::{QoS, Version};
+use darter_codec::Version;
 use darter_session::client::{End, Event};
 use mio::{Events, Poll, Token};
+
+use cast::PUBLISHERS;
 
 use crate::client::{Client, Manner};
 use crate::dice::Dice;
 use crate::ledger::{Fault, Ledger};
-use crate::role::{Inspector, Probe, Publisher, Role, Scene, Subscriber, Visitor, Wish};
+use crate::role::{Inspector, Role, Scene};
 use crate::trace::Trace;
 
 /// Time between two looks at the clock.
 const TICK: Duration = Duration::from_millis(2);
+/// A turn that took longer counts as one of this time.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 /// How long a connected client may wait without any answer.
 pub(crate) const STALL: Duration = Duration::from_secs(10);
 /// After a fault of the disk a client that gets no answer for so long connects again.
@@ -24,10 +30,6 @@ const IMPATIENCE: Duration = Duration::from_millis(700);
 const CALM: Duration = Duration::from_millis(250);
 /// The longest time between a rude end and the next connection, in milliseconds.
 const ABSENCE: u64 = 150;
-/// Publishers, numbered from 0.
-pub(crate) const PUBLISHERS: u16 = 6;
-/// Visitors at the same time.
-const VISITORS: u32 = 3;
 
 /// Every client, and the ledger that they write into.
 pub(crate) struct Fleet {
@@ -45,11 +47,15 @@ pub(crate) struct Fleet {
     address: Option<SocketAddr>,
     load: bool,
     excused: bool,
+    /// There is a server that reads what is sent.
+    heard: bool,
     /// Clients that are left without an answer connect again.
     impatient: bool,
     /// Refusals so far, and the last time that one came.
     refused: u64,
     calm_since: Instant,
+    /// The last turn.
+    turned: Instant,
 }
 
 struct Member {
@@ -89,20 +95,13 @@ impl Fleet {
             address: None,
             load: false,
             excused: false,
+            heard: false,
             impatient: false,
             refused: 0,
             calm_since: Instant::now(),
+            turned: Instant::now(),
         };
-        fleet.add_publishers();
-        fleet.add_subscribers();
-        for _ in 0..VISITORS {
-            let member = fleet.visitor();
-            fleet.members.push(member);
-        }
-        let probe = Role::Probe(Probe::default());
-        let manner = Manner::passing(Version::V5);
-        let member = fleet.member("probe", probe, manner);
-        fleet.members.push(Member { rude: false, ..member });
+        fleet.cast();
         Ok(fleet)
     }
 
@@ -111,72 +110,9 @@ impl Fleet {
         self.trace = Some(trace);
     }
 
-    fn add_publishers(&mut self) {
-        for number in 0..PUBLISHERS {
-            let version = if number % 2 == 0 { Version::V5 } else { Version::V311 };
-            let (rate, most) = (200.0 + 60.0 * f64::from(number), usize::from(4 + 5 * number));
-            let role = Role::Publisher(Publisher::new(number, rate, most, self.epoch));
-            let member = self.member(&format!("publisher-{number}"), role, Manner::persistent(version));
-            self.members.push(member);
-        }
-    }
-
-    fn add_subscribers(&mut self) {
-        let (one, two) = (QoS::AtLeastOnce, QoS::ExactlyOnce);
-        let lasting = Wish::lasting;
-        // Filters of one subscriber never overlap, so that a message reaches it by one of them alone.
-        let wishes = [
-            vec![lasting("load/#", two)],
-            vec![lasting("load/#", one)],
-            vec![lasting("load/once/+", one), lasting("load/exactly/+", two)],
-            vec![lasting("load/exactly/+", two), lasting("load/exactly-retained/+", two)],
-            vec![lasting("load/+/0", two), lasting("load/+/1", two)],
-            vec![lasting("load/exactly/2", two), Wish::fickle("load/+/3", two)],
-            vec![Wish::fickle("load/exactly/+", two), Wish::fickle("load/once-retained/+", two)],
-            vec![lasting("load/+/4", two), lasting("load/once/5", one)],
-        ];
-        for (number, mut wishes) in wishes.into_iter().enumerate() {
-            wishes.push(lasting("mark/#", one));
-            let version = if number % 2 == 0 { Version::V5 } else { Version::V311 };
-            let receive_maximum = [None, None, None, None, Some(5)].get(number).copied().flatten();
-            let manner = Manner { receive_maximum, ..Manner::persistent(version) };
-            let lazy = matches!(number, 2 | 3);
-            let role = Role::Subscriber(Subscriber::new(wishes, lazy));
-            // Asking for a new session and keeping it is possible in version 5 only.
-            let renews = number == 6;
-            let member = self.member(&format!("subscriber-{number}"), role, manner);
-            self.members.push(Member { renews, ..member });
-        }
-    }
-
-    fn visitor(&mut self) -> Member {
-        self.visits += 1;
-        let version = if self.visits.is_multiple_of(2) { Version::V5 } else { Version::V311 };
-        let role = Role::Visitor(Visitor::default());
-        let member = self.member(&format!("visitor-{}", self.visits), role, Manner::passing(version));
-        let opens = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE));
-        Member { opens, ..member }
-    }
-
-    fn member(&self, name: &str, role: Role, manner: Manner) -> Member {
-        let client = Client::new(name.to_owned(), manner.options(name), self.epoch);
-        let now = Instant::now();
-        Member {
-            client,
-            role,
-            manner,
-            away: false,
-            rude: true,
-            renews: false,
-            opens: now,
-            answered: now,
-            moved: false,
-        }
-    }
-
     /// The server listens: everybody who is not away connects.
     pub(crate) fn arrive(&mut self, address: SocketAddr) {
-        self.address = Some(address);
+        (self.address, self.heard) = (Some(address), true);
         let now = Instant::now();
         for member in &mut self.members {
             member.opens = now;
@@ -247,14 +183,8 @@ impl Fleet {
     pub(crate) fn mark(&mut self) {
         let number = self.dice.below(u64::from(PUBLISHERS));
         let index = usize::try_from(number).unwrap_or(0);
-        if let Some(Member { client, role: Role::Publisher(publisher), .. }) = self.members.get_mut(index) {
-            let mut scene = Scene {
-                ledger: &mut self.ledger,
-                dice: &mut self.dice,
-                now: Instant::now(),
-                load: self.load,
-                excused: self.excused,
-            };
+        if let Some((Member { client, role: Role::Publisher(publisher), .. }, mut scene)) = self.scene(index)
+        {
             publisher.mark(client, &mut scene);
         }
     }
@@ -314,6 +244,7 @@ impl Fleet {
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         self.step(TICK)?;
         let now = Instant::now();
+        self.pass(now);
         for index in 0..self.members.len() {
             self.open_if_due(index, now);
             self.tick(index, now);
@@ -322,12 +253,24 @@ impl Fleet {
         Ok(())
     }
 
+    /// Tells the ledger who is gone, and how much time the server had.
+    fn pass(&mut self, now: Instant) {
+        for member in self.members.iter().filter(|member| !member.client.is_open()) {
+            self.ledger.disconnected(&member.client.name);
+        }
+        let passed = now.duration_since(std::mem::replace(&mut self.turned, now));
+        if self.heard && !self.excused {
+            // A longer time was no turn of this loop.
+            self.ledger.pass(passed.min(LONGEST_TURN));
+        }
+    }
+
     /// The server was killed: what it sent before counts, and then every connection is gone.
     ///
     /// # Errors
     /// When the system's poller fails.
     pub(crate) fn read_out(&mut self) -> io::Result<()> {
-        self.address = None;
+        (self.address, self.heard) = (None, false);
         // The kernel delivers what was sent and then the end; a peer on this machine never takes long.
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.members.iter().any(|member| member.client.is_open()) && Instant::now() < deadline {
@@ -341,7 +284,7 @@ impl Fleet {
 
     /// Ends every connection without a word, as a broken network does.
     pub(crate) fn cut(&mut self) {
-        self.address = None;
+        (self.address, self.heard) = (None, false);
         self.members.iter_mut().for_each(|member| member.client.vanish());
     }
 
@@ -376,9 +319,12 @@ impl Fleet {
 
     /// Hands all events of a client to its role, and writes what comes of it.
     fn settle_events(&mut self, index: usize) {
-        let Some(member) = self.members.get_mut(index) else { return };
-        member.client.write();
-        while let Some(event) = member.client.event() {
+        if let Some(member) = self.members.get_mut(index) {
+            member.client.write();
+        }
+        while let Some(member) = self.members.get_mut(index)
+            && let Some(event) = member.client.event()
+        {
             let now = Instant::now();
             if let Some(trace) = &mut self.trace {
                 trace.note(&member.client.name, &event);
@@ -398,16 +344,23 @@ impl Fleet {
                 member.opens = now + Duration::from_millis(self.dice.below(ABSENCE));
                 continue;
             }
-            let mut scene = Scene {
-                ledger: &mut self.ledger,
-                dice: &mut self.dice,
-                now,
-                load: self.load,
-                excused: self.excused,
-            };
+            let Some((member, mut scene)) = self.scene(index) else { return };
             member.role.event(event, &mut member.client, &mut scene);
             member.client.write();
         }
+    }
+
+    /// A member, and what its role may look at.
+    fn scene(&mut self, index: usize) -> Option<(&mut Member, Scene<'_>)> {
+        let scene = Scene {
+            ledger: &mut self.ledger,
+            dice: &mut self.dice,
+            now: Instant::now(),
+            load: self.load,
+            excused: self.excused,
+            heard: self.heard,
+        };
+        Some((self.members.get_mut(index)?, scene))
     }
 
     fn open_if_due(&mut self, index: usize, now: Instant) {
@@ -437,17 +390,10 @@ impl Fleet {
     }
 
     fn tick(&mut self, index: usize, now: Instant) {
-        let Some(member) = self.members.get_mut(index) else { return };
+        let Some((member, mut scene)) = self.scene(index) else { return };
         if !member.client.is_open() {
             return;
         }
-        let mut scene = Scene {
-            ledger: &mut self.ledger,
-            dice: &mut self.dice,
-            now,
-            load: self.load,
-            excused: self.excused,
-        };
         member.role.tick(&mut member.client, &mut scene);
         if matches!(&member.role, Role::Visitor(visitor) if visitor.is_gone()) {
             let successor = self.visitor();
