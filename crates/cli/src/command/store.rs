@@ -4,7 +4,8 @@ mod told;
 
 use super::plain::print;
 use super::running_server::FolderFlag;
-use anyhow::{Context, bail};
+use crate::command::plain::counted;
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use darter_broker::store::OpenError;
 use darter_broker::store::log::inspect;
@@ -99,19 +100,18 @@ impl Options {
     fn export(&self) -> anyhow::Result<ExitCode> {
         let folder = self.folder_of_a_stopped_server("export")?;
         let mut out = BufWriter::new(io::stdout().lock());
-        let lines = match inspect::export(&folder, &mut out) {
-            Err(OpenError::Folder { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+        let (lines, findings) = match inspect::export(&folder, &mut out) {
+            Err(OpenError::Output { source }) if source.kind() == ErrorKind::BrokenPipe => {
                 return Ok(ExitCode::SUCCESS);
             }
             outcome => outcome.map_err(|error| explained(error, "export"))?,
         };
-        match out.flush() {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-            outcome => outcome.context("what is kept cannot be written")?,
-        }
         // Standard output has the lines themselves. Nobody is left to tell when standard error is closed.
-        let _ = writeln!(io::stderr(), "{lines} lines from {}", folder.display());
-        Ok(ExitCode::SUCCESS)
+        let found = told::findings(&findings);
+        let damage = if told::is_clean(&findings) { String::new() } else { told::findings_text(&found) };
+        let lines = counted(lines, "line");
+        let _ = writeln!(io::stderr(), "{damage}{lines} from {}", folder.display());
+        Ok(if damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) })
     }
 
     fn print(&self, value: &Value, text: fn(&Value) -> String) -> io::Result<()> {

@@ -27,9 +27,9 @@ pub(super) fn live_stats(status: &Value) -> Value {
     json!({
         "folder": status["store"]["folder"],
         "running": true,
-        "sessions": status["sessions"]["now"],
-        "subscriptions": status["sessions"]["subscriptions"],
-        "retained": status["retained"]["messages"],
+        "sessions": status["store"]["sessions"],
+        "subscriptions": status["store"]["subscriptions"],
+        "retained": status["store"]["retained"],
         "queued": status["store"]["queued"],
         "bytes": status["store"]["bytes"],
         "live_bytes": status["store"]["live_bytes"],
@@ -92,7 +92,11 @@ pub(super) fn repaired_text(findings: &Value) -> String {
     let mut text = listed(damaged);
     let _ = match (damaged.is_empty(), lost) {
         (true, "" | "nothing") => writeln!(text, "Nothing had to be repaired: {}.", kept(findings)),
-        _ => writeln!(text, "Damaged files are set aside. Lost: {lost}. Kept: {}.", kept(findings)),
+        _ => writeln!(
+            text,
+            "Damaged files are set aside, in messages/damaged. Lost: {lost}. Kept: {}.",
+            kept(findings)
+        ),
     };
     text
 }
