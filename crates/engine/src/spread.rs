@@ -77,10 +77,16 @@ impl Outbox {
             return true;
         }
         let Some(session) = self.sessions.get(to.session as usize) else { return true };
-        let copies = routed.publication.and_then(|publication| self.spread.copies.get(&publication));
-        copies.is_some_and(|copies| {
-            copies.iter().any(|copy| copy.number == session.number && copy.group.as_ref() == to.group)
-        })
+        let Some(publication) = routed.publication else { return false };
+        // A later one of the same publisher came here already: whatever this session was to get before, it has. It
+        // subscribed in between, or it would have a copy. Of a shared subscription others may have had the later ones.
+        let shows = |other: &PublicationId| match to.group {
+            Some(_) => *other == publication,
+            None => other.session == publication.session && other.serial >= publication.serial,
+        };
+        let mut copies =
+            self.spread.copies.iter().filter(|(other, _)| shows(other)).flat_map(|(_, copies)| copies);
+        copies.any(|copy| copy.number == session.number && copy.group.as_ref() == to.group)
     }
 
     /// Remembers a copy that joins the queue of the session in `slot`.

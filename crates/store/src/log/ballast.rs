@@ -1,6 +1,6 @@
 //! The ballast: a file that is there only to be given up when the disk is full, so that messages can still be taken out.
 
-use super::segment::sync_folder;
+use super::segment::{set_aside, sync_folder};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,9 @@ impl Ballast {
     }
 
     fn write(&self) -> io::Result<()> {
+        if let (true, Some(folder)) = (self.path.is_dir(), self.path.parent()) {
+            set_aside(folder, &self.path)?;
+        }
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
         // Real bytes: a hole would take no room, and so give none.
         let piece = vec![0xA5; PIECE];

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const SLICE: usize = 256 * 1024;
 /// Segments that need not be mostly wanted: the log may always be that long.
 const FREE_SEGMENTS: u64 = 4;
+/// Segments of which each may be short.
+const MANY_SEGMENTS: u64 = 32;
 /// How often a segment that cannot be read is tried again, and after what time.
 const TRIES: u32 = 5;
 const RETRY: Duration = Duration::from_secs(10);
@@ -67,6 +69,10 @@ impl Compaction {
             return true;
         }
         let whole = journal.index.whole_usage();
+        // Every start leaves a segment, and every segment an open file.
+        if journal.segments.len() as u64 > MANY_SEGMENTS + 2 * whole.bytes / segment_bytes {
+            return true;
+        }
         // On a full disk every segment counts, as long as there is more to win than to write.
         let free = if full { segment_bytes } else { whole.live.max(FREE_SEGMENTS * segment_bytes) };
         whole.bytes.saturating_sub(whole.live) > free

@@ -258,6 +258,10 @@ fn is_whole(checksum: Checksum, bytes: &[u8], count: u32) -> bool {
     at == bytes.len() && found == count
 }
 
+/// Bytes of the largest record that is looked for byte by byte. Every place that could be the beginning of one costs a checksum
+/// over as many bytes.
+const SEARCHED: usize = 64 * 1024;
+
 /// Visits what can be read of the records between two places.
 fn records<'a>(
     checksum: Checksum,
@@ -286,7 +290,11 @@ fn records<'a>(
             }
         }
         // Not told as one unreadable record: the numbers of the frames say how many are missing.
-        at = (at + 1..end).find(|at| record_at(checksum, bytes, *at).is_some()).unwrap_or(end);
+        let is_record = |at: &usize| {
+            let len = header_at(checksum, bytes, *at).map_or(usize::MAX, |(_, len)| len);
+            len <= SEARCHED && record_at(checksum, bytes, *at).is_some()
+        };
+        at = (at + 1..end).find(is_record).unwrap_or(end);
     }
 }
 

@@ -10,7 +10,7 @@ use super::handle::LogStore;
 use super::journal::Journal;
 use super::outlet::Outlet;
 use super::recovery::{Recovered, recover};
-use super::segment::FORMAT;
+use super::segment::{FORMAT, thin_out};
 use super::shared::Shared;
 use super::side::{Mark, Side};
 use super::writer::{State, Writer};
@@ -61,6 +61,8 @@ fn open(options: &LogOptions, shards: u8) -> Result<Opened, OpenError> {
     let folder = folder::messages(&options.folder);
     folder::make_private(&folder).map_err(failed)?;
     let recovered = recover(&options.folder, &folder, true)?;
+    // What is set aside shall not fill the disk; that it cannot be deleted is no reason not to start.
+    let _ = thin_out(&folder);
     let secret = recovered.secret;
     let (clock_then, wall_then) = recovered.mark.map_or((0, 0), |mark| (mark.clock, mark.wall));
     let clock = clock::resume(clock_then, wall_then, clock::wall());

@@ -11,6 +11,8 @@ use std::io;
 
 /// Bytes between two records that are read and thrown away rather than asked for apart.
 const GAP: u64 = 16 * 1024;
+/// Bytes of messages in one page, but for the last one.
+const PAGE_BYTES: usize = 512 * 1024;
 /// Most bytes read at once, unless one record is larger.
 const RUN: u64 = 1024 * 1024;
 
@@ -51,7 +53,18 @@ impl Journal {
         if places.queue.is_empty() {
             return nothing;
         }
-        let (found, through) = places.queue.page(from, limit);
+        let (mut found, mut through) = places.queue.page(from, limit);
+        let mut bytes = 0;
+        let fit = found.iter().take_while(|(_, row)| {
+            let fits = bytes < PAGE_BYTES;
+            bytes += row.weight();
+            fits
+        });
+        let fit = fit.count();
+        if let Some((next, _)) = found.get(fit) {
+            through = *next;
+            found.truncate(fit);
+        }
         let rows = Vec::with_capacity(found.len());
         let mut page = Page { rows, through, unreadable: Vec::new(), error: None };
         let mut run = Run { segment: 0, start: 0, bytes: Vec::new() };

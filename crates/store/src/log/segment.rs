@@ -1,6 +1,7 @@
 //! The files of the log: numbered segments, each with a header.
 
 use super::bytes::{Put, Take};
+use super::folder::make_private;
 use super::frame::Checksum;
 use super::index::{Place, Secret};
 use super::totals::mix;
@@ -77,9 +78,9 @@ impl Segments {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
             let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-            if let Some(number) =
-                number.filter(|_| path.extension().is_some_and(|extension| extension == "log"))
-            {
+            // Another spelling of the number is another file.
+            let named = |number: &u32| path.file_name().is_some_and(|file| *file == *name(*number));
+            if let Some(number) = number.filter(named) {
                 found.push((number, path));
             }
         }
@@ -94,6 +95,11 @@ impl Segments {
 
     pub(super) fn contains(&self, number: u32) -> bool {
         self.files.contains_key(&number)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
     }
 
     /// The oldest segment.
@@ -114,6 +120,8 @@ impl Segments {
     }
 
     fn try_create(&self, number: u32, path: &Path) -> io::Result<File> {
+        // Somebody may have removed it.
+        make_private(&self.folder)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         let header = Header { format: FORMAT, segment: number, secret: self.secret };
         write_at(&file, &header.encode(), 0)?;
@@ -163,6 +171,8 @@ impl Segments {
         let path = self.path(number);
         if damaged {
             set_aside(&self.folder, &path)?;
+            // Too much that was set aside is no reason to do it again.
+            let _ = thin_out(&self.folder);
         } else if let Err(error) = fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -203,15 +213,17 @@ pub(super) fn set_aside(folder: &Path, path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Too much that is set aside is no reason to do it again.
-    let _ = thin_out(&aside);
     Ok(())
 }
 
 /// Deletes the oldest of the damaged files when there are too many.
-fn thin_out(aside: &Path) -> io::Result<()> {
+pub(super) fn thin_out(folder: &Path) -> io::Result<()> {
+    let aside = folder.join(DAMAGED);
+    if !aside.is_dir() {
+        return Ok(());
+    }
     let mut files = Vec::new();
-    for entry in fs::read_dir(aside)? {
+    for entry in fs::read_dir(&aside)? {
         let entry = entry?;
         let metadata = entry.metadata()?;
         files.push((metadata.modified()?, metadata.len(), entry.path()));

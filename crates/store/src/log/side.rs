@@ -75,7 +75,9 @@ pub(super) struct Side {
 impl Side {
     /// The newest mark in a folder; `None` when there is none that can be read.
     pub(super) fn read(folder: &Path) -> Option<Mark> {
-        let file = File::open(folder.join(NAME)).ok()?;
+        let path = folder.join(NAME);
+        // Opening a pipe would wait for ever.
+        let file = if path.is_file() { File::open(&path).ok()? } else { return None };
         let slots = SLOTS.into_iter().filter_map(|slot| {
             let mut bytes = vec![0; SIZE];
             read_at(&file, &mut bytes, slot).ok()?;

@@ -19,6 +19,8 @@ pub(super) struct Source {
     pub(super) path: PathBuf,
     header: Option<Header>,
     len: u64,
+    /// It is there, and no file.
+    is_strange: bool,
 }
 
 /// What is in such a file.
@@ -38,9 +40,13 @@ impl Source {
         let list = Segments::list(folder)?.into_iter();
         Ok(list
             .map(|(number, path)| {
-                let header = read_header(&path);
-                let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-                Self { number, path, header, len }
+                let metadata = fs::metadata(&path);
+                let is_file = metadata.as_ref().is_ok_and(fs::Metadata::is_file);
+                // Opening a pipe would wait for ever.
+                let header = if is_file { read_header(&path) } else { None };
+                let len = metadata.as_ref().map_or(0, fs::Metadata::len);
+                let is_strange = metadata.is_ok_and(|metadata| !metadata.is_file());
+                Self { number, path, header, len, is_strange }
             })
             .collect())
     }
@@ -59,6 +65,9 @@ impl Source {
             }
             _ => {}
         }
+        if self.is_strange {
+            return Ok(Contents::Useless("it is no file"));
+        }
         if self.len > LARGEST {
             return Ok(Contents::Useless("it is larger than any segment"));
         }
@@ -68,7 +77,6 @@ impl Source {
             Err(error) if is_refusal(&error) => {
                 Err(OpenError::File { file: self.path.clone(), source: error })
             }
-            Err(_) if !self.path.is_file() => Ok(Contents::Useless("it is no file")),
             Err(_) => {
                 let Ok(file) = File::open(&self.path) else {
                     return Ok(Contents::Useless("it cannot be opened"));

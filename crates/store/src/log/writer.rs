@@ -243,7 +243,11 @@ impl Writer {
             || self.journal.unsynced() > UNSYNCED
             || self.state.last_sync.elapsed() >= self.options.sync_interval;
         let mut outcome = if due { self.journal.sync() } else { self.journal.write() };
-        if outcome.as_ref().is_err_and(is_no_room) && self.ballast.give_up() {
+        if let Err(error) = &outcome
+            && is_no_room(error)
+            && self.ballast.give_up()
+        {
+            self.shared.set_trouble(error.to_string());
             self.tell_full(true);
             outcome = if due { self.journal.sync() } else { self.journal.write() };
         }

@@ -154,8 +154,12 @@ mod tests {
     fn a_running_server_and_a_folder_are_told_alike() {
         let of_folder = stats(Path::new("/d"), &Stats { sessions: 2, bytes: 1024, ..Stats::default() });
         let of_server = live_stats(&json!({
-            "store": { "folder": "/d", "queued": 0, "bytes": 1024, "live_bytes": 0 },
-            "sessions": { "now": 2, "subscriptions": 0 }, "retained": { "messages": 0 },
+            "store": {
+                "folder": "/d", "sessions": 2, "subscriptions": 0, "retained": 0, "queued": 0, "bytes": 1024,
+                "live_bytes": 0,
+            },
+            // With the server's own topics, which are not kept.
+            "sessions": { "now": 3, "subscriptions": 4 }, "retained": { "messages": 62 },
         }));
         assert_eq!(stats_text(&of_folder), stats_text(&of_server));
         assert!(stats_text(&of_folder).contains("  Sessions  2 with 0 subscriptions\n"));
