@@ -7,7 +7,7 @@ use crate::dice::Dice;
 /// How much longer a server works now and then.
 const LONG: Duration = Duration::from_millis(2_400);
 /// Milliseconds within which a stop is interrupted.
-const LONGEST_STOP: u64 = 60;
+const LONGEST_STOP: u64 = 25;
 
 /// When the server is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
