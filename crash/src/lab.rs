@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::fleet::{Fleet, STALL};
 use crate::ledger::{Counts, Fault};
 use crate::options::Options;
-use crate::plan::{Kill, Plan, Trouble};
+use crate::plan::{Ending, Kill, Plan, Trouble};
 use crate::power::Power;
 use crate::server::{Launch, READY, Server, Start};
 use crate::trace::Trace;
@@ -22,6 +22,8 @@ const AWAY_ONE_IN: u64 = 4;
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the server may take to answer everybody again after a fault of the disk.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// How long a server that is asked to stop may take.
+const STOPPING: Duration = Duration::from_secs(10);
 /// Violations of each kind that are printed; the others are counted.
 const PRINTED: usize = 5;
 
@@ -38,6 +40,7 @@ pub(crate) struct Lab {
     ready: Duration,
     slowest: Duration,
     kills: u32,
+    stops: u32,
     away: usize,
 }
 
@@ -72,8 +75,8 @@ impl Lab {
         }
         let options = Options { folder, ..options };
         let ready = Duration::from_millis(50);
-        let (spared, slowest, kills, away) = (None, Duration::ZERO, 0, 0);
-        Ok(Self { options, launch, data, power, fleet, spared, ready, slowest, kills, away })
+        let (spared, slowest, kills, stops, away) = (None, Duration::ZERO, 0, 0, 0);
+        Ok(Self { options, launch, data, power, fleet, spared, ready, slowest, kills, stops, away })
     }
 
     /// Runs all cycles, or as many as hold; true when everything held.
@@ -108,7 +111,10 @@ impl Lab {
     /// Start, load, kill.
     fn cycle(&mut self, cycle: u32) -> Result<Line, String> {
         let before = self.fleet.ledger.counts();
-        let plan = Plan::roll(&mut self.fleet.dice, self.ready, self.power.is_some());
+        let mut plan = Plan::roll(&mut self.fleet.dice, self.ready, self.power.is_some());
+        if cycle.is_multiple_of(DRAIN_EVERY) {
+            plan = plan.lengthened();
+        }
         if cycle % DRAIN_EVERY == 1 {
             self.away = self.fleet.send_away(AWAY_ONE_IN);
         }
@@ -151,8 +157,8 @@ impl Lab {
             self.spared = Some((server, address));
             what.push_str(&format!("connections cut after {} ms", lives.as_millis()));
         } else {
-            self.kill(server)?;
-            what.push_str(&format!("killed {} ms after ready", lives.as_millis()));
+            let ended = self.end(server, plan.ending)?;
+            what.push_str(&format!("{ended} {} ms after ready", lives.as_millis()));
         }
         Ok(Line { what, before })
     }
@@ -221,9 +227,50 @@ impl Lab {
         Line { what: format!("not ready: {why}"), before }
     }
 
+    /// Brings the server to its end; says how.
+    fn end(&mut self, mut server: Server, ending: Ending) -> Result<String, String> {
+        let patience = match ending {
+            Ending::Kill => {
+                self.kill(server)?;
+                return Ok("killed".to_owned());
+            }
+            Ending::Stop => STOPPING,
+            Ending::KillInStop(after) => after,
+        };
+        server.ask_to_stop()?;
+        self.fleet.part();
+        let asked = Instant::now();
+        let mut ended = server.ended();
+        while ended.is_none() && asked.elapsed() < patience {
+            self.fleet.turn().map_err(|error| error.to_string())?;
+            ended = server.ended();
+        }
+        let took = asked.elapsed().as_millis();
+        let why = match (ending, ended) {
+            (_, Some(status)) if !status.success() => Some(format!("it ended with {status}")),
+            (Ending::Stop, None) => Some(format!("not within {} s", STOPPING.as_secs())),
+            _ => None,
+        };
+        if let Some(why) = why {
+            self.fleet.ledger.blame("server", Fault::NotStopped { why });
+        }
+        if ended.is_none() {
+            self.kill(server)?;
+            return Ok(format!("killed {took} ms into a stop"));
+        }
+        self.stops += 1;
+        self.lose(server)?;
+        Ok(format!("stopped within {took} ms"))
+    }
+
     /// `kill -9`; what the server had sent counts. With `--power`, what it had not synced is gone.
     fn kill(&mut self, server: Server) -> Result<(), String> {
         self.kills += 1;
+        self.lose(server)
+    }
+
+    /// The server is gone, by itself or by force.
+    fn lose(&mut self, server: Server) -> Result<(), String> {
         server.kill();
         self.fleet.read_out().map_err(|error| error.to_string())?;
         let counts = self.fleet.ledger.counts();
@@ -351,14 +398,17 @@ impl Lab {
         }
         let verdict = if violations.is_empty() { "all of it held" } else { "BROKEN" };
         println!(
-            "{verdict}: {cycles} cycles, {} kills{}, {} messages acknowledged ({} of QoS 2), {} deliveries ({} again), {} sessions \
-             resumed, {} retained messages seen, slowest start {} ms, {} violations, {:.1} s, seed {}",
+            "{verdict}: {cycles} cycles, {} kills and {} stops{}, {} messages acknowledged ({} of QoS 2), {} deliveries ({} again, \
+             {} shared), {} wills that had to come, {} sessions resumed, {} retained messages seen, slowest start {} ms, {} violations, {:.1} s, seed {}",
             self.kills,
+            self.stops,
             if self.power.is_some() { " with power loss" } else { "" },
             counts.once + counts.exactly,
             counts.exactly,
             counts.delivered,
             counts.repeated,
+            counts.shared,
+            counts.wills,
             counts.resumed,
             counts.retained,
             self.slowest.as_millis(),

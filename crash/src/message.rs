@@ -31,11 +31,13 @@ pub(crate) enum Lane {
     ExactlyCleared,
     /// QoS 1, to every persistent subscriber when a queue should be empty.
     Mark,
+    /// QoS 1, the will of a client; those of one topic are of different clients, and have no order.
+    Will,
 }
 
 impl Lane {
     /// Every lane.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Once,
         Self::Exactly,
         Self::OnceRetained,
@@ -43,6 +45,7 @@ impl Lane {
         Self::OnceCleared,
         Self::ExactlyCleared,
         Self::Mark,
+        Self::Will,
     ];
 
     /// The topic's levels before the publisher's number.
@@ -55,20 +58,21 @@ impl Lane {
             Self::OnceCleared => "cleared/once",
             Self::ExactlyCleared => "cleared/exactly",
             Self::Mark => "mark/once",
+            Self::Will => "load/will",
         }
     }
 
     /// What it is published with.
     pub(crate) fn qos(self) -> QoS {
         match self {
-            Self::Once | Self::OnceRetained | Self::OnceCleared | Self::Mark => QoS::AtLeastOnce,
+            Self::Once | Self::OnceRetained | Self::OnceCleared | Self::Mark | Self::Will => QoS::AtLeastOnce,
             Self::Exactly | Self::ExactlyRetained | Self::ExactlyCleared => QoS::ExactlyOnce,
         }
     }
 
     /// Whether the server keeps the newest message.
     pub(crate) fn is_retained(self) -> bool {
-        !matches!(self, Self::Once | Self::Exactly | Self::Mark)
+        !matches!(self, Self::Once | Self::Exactly | Self::Mark | Self::Will)
     }
 
     /// Whether some of its messages clear the topic.

@@ -8,7 +8,7 @@ usage: darter-crash --server PATH --folder DIR [options]
 
   --server PATH  the darter binary
   --folder DIR   where the run keeps its data folder, configuration and log; must not exist
-  --cycles N     how often the server is started and killed (25)
+  --cycles N     how often the server is started and brought to its end (25)
   --seed S       everything left to chance follows from it; without it a new one is taken and printed
   --shards K     shards of the server; its own choice if not given
   --power        the power fails as well: what was not synced is thrown away, and the disk has faults

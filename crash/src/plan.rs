@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 
+/// How much longer a server works now and then.
+const LONG: Duration = Duration::from_millis(2_400);
+/// Milliseconds within which a stop is interrupted.
+const LONGEST_STOP: u64 = 25;
+
 /// When the server is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kill {
@@ -11,6 +16,17 @@ pub(crate) enum Kill {
     AfterStart(Duration),
     /// So long after it was ready.
     AfterReady(Duration),
+}
+
+/// How the server is brought to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// `kill -9`.
+    Kill,
+    /// SIGTERM; it ends by itself.
+    Stop,
+    /// SIGTERM, and `kill -9` so long after that.
+    KillInStop(Duration),
 }
 
 /// A fault of the disk; it begins a while after the server is ready.
@@ -69,17 +85,24 @@ impl DiskFault {
 pub(crate) struct Plan {
     /// When the server is killed.
     pub(crate) kill: Kill,
+    /// How.
+    pub(crate) ending: Ending,
     /// A fault before that.
     pub(crate) trouble: Option<Trouble>,
 }
 
 impl Plan {
-    /// A quarter of all kills meets the server at its start, a quarter just after, and the rest at work. `ready` is how
-    /// long starts take.
+    /// A quarter of all kills meets the server at its start, a quarter just after, and the rest at work. One end in four
+    /// begins with SIGTERM. `ready` is how long starts take.
     pub(crate) fn roll(dice: &mut Dice, ready: Duration, power: bool) -> Self {
+        let ending = match dice.below(8) {
+            0 => Ending::Stop,
+            1 => Ending::KillInStop(millis(dice, 0, LONGEST_STOP)),
+            _ => Ending::Kill,
+        };
         if power && dice.once_in(2) {
             let trouble = Some(Self::trouble(dice));
-            return Self { kill: Kill::AfterReady(millis(dice, 0, 400)), trouble };
+            return Self { kill: Kill::AfterReady(millis(dice, 0, 400)), ending, trouble };
         }
         let ready = u64::try_from(ready.as_millis()).unwrap_or(u64::MAX);
         let kill = match dice.below(8) {
@@ -88,7 +111,13 @@ impl Plan {
             4..=6 => Kill::AfterReady(millis(dice, 150, 1_200)),
             _ => Kill::AfterReady(millis(dice, 1_200, 2_000)),
         };
-        Self { kill, trouble: None }
+        Self { kill, ending, trouble: None }
+    }
+
+    /// The same, with a server that works long enough to have stored whatever nobody waits for.
+    pub(crate) fn lengthened(self) -> Self {
+        let (Kill::AfterStart(lives) | Kill::AfterReady(lives)) = self.kill;
+        Self { kill: Kill::AfterReady(lives + LONG), ..self }
     }
 
     fn trouble(dice: &mut Dice) -> Trouble {

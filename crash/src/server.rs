@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,8 +139,21 @@ impl Server {
     }
 
     /// How it ended, if it did so by itself.
-    pub(crate) fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Asks it to stop, with SIGTERM as a service manager does.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) fn ask_to_stop(&self) -> Result<(), String> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        match asked {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("kill -TERM ended with {status}")),
+            Err(error) => Err(format!("kill could not be started: {error}")),
+        }
     }
 
     /// `kill -9`, and waits until the process is gone.

@@ -8,7 +8,7 @@ use crate::step;
 const USAGE: &str = "\
 usage: cargo xtask crash [options]
 
-  --cycles N     how often the server is started and killed (25)
+  --cycles N     how often the server is started and brought to its end (25)
   --seed S       everything left to chance follows from it
   --shards K     shards of the server; its own choice if not given
   --power        the power fails as well: what was not synced is thrown away, and the disk has faults (Linux, gcc)

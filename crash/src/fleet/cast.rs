@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use darter_codec::{QoS, Version};
+use darter_session::client::Options;
 
 use super::{ABSENCE, Fleet, Member};
 use crate::client::{Client, Manner};
-use crate::role::{Probe, Publisher, Role, Subscriber, Visitor, Wish};
+use crate::message::{Lane, Stream};
+use crate::role::{Mortal, Probe, Publisher, Role, Subscriber, Visitor, Wish};
 
 /// Publishers, numbered from 0.
 pub(super) const PUBLISHERS: u16 = 6;
 /// Visitors at the same time.
 const VISITORS: u32 = 3;
+/// Streams of wills, each with one client at a time; no publisher has these numbers.
+const WILLS: std::ops::Range<u16> = 90..93;
 
 impl Fleet {
     /// Everybody who is there from the start.
@@ -20,6 +24,10 @@ impl Fleet {
         self.add_subscribers();
         for _ in 0..VISITORS {
             let member = self.visitor();
+            self.members.push(member);
+        }
+        for number in WILLS {
+            let member = self.mortal(number);
             self.members.push(member);
         }
         let member = self.member("probe", Role::Probe(Probe::default()), Manner::passing(Version::V5));
@@ -48,14 +56,17 @@ impl Fleet {
             vec![lasting("load/+/0", two), lasting("load/+/1", two)],
             vec![lasting("load/exactly/2", two), Wish::fickle("load/+/3", two)],
             vec![Wish::fickle("load/exactly/+", two), Wish::fickle("load/once-retained/+", two)],
-            vec![lasting("load/+/4", two), lasting("load/once/5", one)],
+            vec![lasting("load/+/4", two), lasting("load/once/5", one), lasting("load/will/+", one)],
+            // The last two are the members of one shared subscription for each of these filters.
+            vec![lasting("$share/pair/load/once/+", one), lasting("$share/pair/load/exactly/+", two)],
+            vec![lasting("$share/pair/load/once/+", one), lasting("$share/pair/load/exactly/+", two)],
         ];
         for (number, mut wishes) in wishes.into_iter().enumerate() {
             wishes.push(lasting("mark/#", one));
             let version = if number % 2 == 0 { Version::V5 } else { Version::V311 };
             let receive_maximum = [None, None, None, None, Some(5)].get(number).copied().flatten();
             let manner = Manner { receive_maximum, ..Manner::persistent(version) };
-            let lazy = matches!(number, 2 | 3);
+            let lazy = matches!(number, 2 | 3 | 9);
             let role = Role::Subscriber(Subscriber::new(wishes, lazy));
             // Asking for a new session and keeping it is possible in version 5 only.
             let renews = number == 6;
@@ -72,6 +83,18 @@ impl Fleet {
         let member = self.member(&format!("visitor-{}", self.visits), role, Manner::passing(version));
         let opens = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE));
         Member { opens, ..member }
+    }
+
+    /// Somebody new with a will on the stream of this number.
+    pub(super) fn mortal(&mut self, number: u16) -> Member {
+        let id = self.ledger.next(Stream { publisher: number, lane: Lane::Will });
+        let name = format!("mortal-{number}-{}", id.sequence);
+        let version = if id.sequence.is_multiple_of(2) { Version::V5 } else { Version::V311 };
+        let (mortal, manner) = (Mortal::new(id), Manner::passing(version));
+        let options = Options { will: Some(mortal.will()), ..manner.options(&name) };
+        let client = Client::new(name.clone(), options, self.epoch);
+        let opens = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE));
+        Member { client, opens, ..self.member(&name, Role::Mortal(mortal), manner) }
     }
 
     /// A client that may be rude.

@@ -144,6 +144,7 @@ impl Fleet {
         (self.excused, self.impatient) = (excused, impatient);
         let now = Instant::now();
         self.calm_since = now;
+        self.ledger.excuse_wills();
         self.members.iter_mut().for_each(|member| (member.answered, member.moved) = (now, false));
     }
 
@@ -221,7 +222,7 @@ impl Fleet {
         let waiting = self.members.iter().filter_map(|member| {
             let client = &member.client;
             let what = match &member.role {
-                _ if member.away || matches!(member.role, Role::Visitor(_)) => return None,
+                _ if member.away || matches!(member.role, Role::Visitor(_) | Role::Mortal(_)) => return None,
                 _ if !client.is_connected() => "to be connected".to_owned(),
                 Role::Publisher(_) if client.waits() => {
                     format!("for {} acknowledgements", client.connection.unacknowledged())
@@ -265,12 +266,18 @@ impl Fleet {
         }
     }
 
+    /// The server was asked to stop: it closes connections, and nobody connects any more.
+    pub(crate) fn part(&mut self) {
+        self.address = None;
+    }
+
     /// The server was killed: what it sent before counts, and then every connection is gone.
     ///
     /// # Errors
     /// When the system's poller fails.
     pub(crate) fn read_out(&mut self) -> io::Result<()> {
         (self.address, self.heard) = (None, false);
+        self.ledger.server_ended();
         // The kernel delivers what was sent and then the end; a peer on this machine never takes long.
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.members.iter().any(|member| member.client.is_open()) && Instant::now() < deadline {
@@ -367,10 +374,17 @@ impl Fleet {
         let Some(address) = self.address else { return };
         let Some(member) = self.members.get_mut(index) else { return };
         let unwanted = match member.role {
-            Role::Visitor(_) => !self.load,
+            Role::Visitor(_) | Role::Mortal(_) => !self.load,
             _ => member.away,
         };
         if member.client.is_open() || unwanted || member.opens > now {
+            return;
+        }
+        if let Role::Mortal(mortal) = &mut member.role
+            && mortal.begins_again()
+        {
+            let number = mortal.number();
+            self.members[index] = self.mortal(number);
             return;
         }
         if let (true, true, Role::Subscriber(subscriber)) = (member.renews, self.load, &mut member.role)
@@ -395,8 +409,15 @@ impl Fleet {
             return;
         }
         member.role.tick(&mut member.client, &mut scene);
-        if matches!(&member.role, Role::Visitor(visitor) if visitor.is_gone()) {
-            let successor = self.visitor();
+        let successor = match &member.role {
+            Role::Visitor(visitor) if visitor.is_gone() => Some(self.visitor()),
+            Role::Mortal(mortal) if mortal.is_gone() => {
+                let number = mortal.number();
+                Some(self.mortal(number))
+            }
+            _ => None,
+        };
+        if let Some(successor) = successor {
             self.members[index] = successor;
             return;
         }

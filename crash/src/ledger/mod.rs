@@ -9,6 +9,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod violation;
+mod wills;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,8 +19,9 @@ use lines::Lines;
 pub(crate) use retained::Snapshot;
 use session::{Arrival, Interest, Session};
 pub(crate) use violation::{Fault, Violation};
+use wills::Wills;
 
-use crate::message::{MessageId, Stream};
+use crate::message::{Lane, MessageId, Stream};
 
 /// A run's whole history, as far as it matters to what must still happen.
 #[derive(Debug, Default)]
@@ -27,7 +29,10 @@ pub(crate) struct Ledger {
     cycle: u32,
     streams: BTreeMap<Stream, Sent>,
     sessions: BTreeMap<String, Session>,
+    /// The shared subscription of each client that is a member of one.
+    groups: BTreeMap<String, String>,
     lines: Lines,
+    wills: Wills,
     violations: Vec<Violation>,
     counts: Counts,
 }
@@ -43,7 +48,7 @@ struct Sent {
     open: BTreeSet<u64>,
     /// The cycle in which each message was acknowledged.
     cycles: BTreeMap<u64, u32>,
-    /// How often QoS 1 messages were sent after the first time: each of them may be a message of its own to the server.
+    /// How often messages were sent after the first time: each time may be a message of its own to those who get it with QoS 1.
     again: BTreeMap<u64, usize>,
     late: Option<Late>,
 }
@@ -77,6 +82,10 @@ pub(crate) struct Counts {
     pub(crate) repeated: u64,
     /// Times that a session was asked for and there.
     pub(crate) resumed: u64,
+    /// Wills that must not be lost.
+    pub(crate) wills: u64,
+    /// Deliveries by a shared subscription.
+    pub(crate) shared: u64,
     /// Retained messages compared.
     pub(crate) retained: u64,
 }
@@ -88,6 +97,7 @@ impl Counts {
             (self.once, "no QoS 1 message was acknowledged"),
             (self.exactly, "no QoS 2 message was acknowledged"),
             (self.delivered, "nothing was delivered"),
+            (self.shared, "nothing was delivered by a shared subscription"),
             (self.resumed, "no session was resumed"),
             (self.retained, "no retained message was seen"),
         ];
@@ -104,6 +114,7 @@ impl Ledger {
     /// A server without a fault of the disk has run for so long.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.lines.clock += time;
+        self.count_on_wills();
     }
 
     /// The name of the next message on a stream, which is sent now for the first time.
@@ -121,9 +132,7 @@ impl Ledger {
 
     /// A message is sent again.
     pub(crate) fn sent_again(&mut self, id: MessageId) {
-        if let Some(sent) = self.streams.get_mut(&id.stream)
-            && id.stream.lane.qos() == QoS::AtLeastOnce
-        {
+        if let Some(sent) = self.streams.get_mut(&id.stream) {
             *sent.again.entry(id.sequence).or_default() += 1;
         }
     }
@@ -208,13 +217,21 @@ impl Ledger {
         let open = self.streams.iter().flat_map(|(stream, sent)| {
             sent.open.iter().map(|sequence| MessageId { stream: *stream, sequence: *sequence })
         });
-        let session = self.sessions.entry(client.to_owned()).or_default();
+        let session = match in_group(filter) {
+            Some((group, _)) => {
+                self.groups.insert(client.to_owned(), group.to_owned());
+                self.sessions.entry(group.to_owned()).or_insert_with(Session::shared)
+            }
+            None => self.sessions.entry(client.to_owned()).or_default(),
+        };
+        let filter = in_group(filter).map_or(filter, |(_, filter)| filter);
         session.subscribing(filter, qos, &snapshot, open);
     }
 
     /// SUBACK came and granted it.
     pub(crate) fn subscribed(&mut self, client: &str, filter: &str) {
-        self.sessions.entry(client.to_owned()).or_default().subscribed(filter);
+        let (owner, filter) = in_group(filter).unwrap_or((client, filter));
+        self.sessions.entry(owner.to_owned()).or_default().subscribed(filter);
     }
 
     /// UNSUBSCRIBE is sent.
@@ -242,8 +259,13 @@ impl Ledger {
         };
         let again = self.streams.get(&id.stream).and_then(|sent| sent.again.get(&id.sequence));
         let sent = 1 + again.copied().unwrap_or(0);
-        let session = self.sessions.entry(client.to_owned()).or_default();
+        let owner = self.owner(client, topic).to_owned();
         self.counts.delivered += 1;
+        self.counts.shared += u64::from(owner != client);
+        if id.stream.lane == Lane::Will {
+            self.judge_will(client, id);
+        }
+        let session = self.sessions.entry(owner).or_default();
         let arrival = Arrival { id, qos, sent, line: self.lines.of(client), lines: &self.lines };
         let judged = if retain { session.delivered_copy(id) } else { session.delivered(&arrival) };
         match judged {
@@ -256,9 +278,17 @@ impl Ledger {
     /// A client has sent PUBACK for a live message to a server that runs.
     pub(crate) fn confirmed(&mut self, client: &str, id: MessageId) {
         let (line, at) = (self.lines.of(client), self.lines.clock);
-        if let Some(session) = self.sessions.get_mut(client) {
+        let owner = self.owner(client, &id.stream.topic()).to_owned();
+        if let Some(session) = self.sessions.get_mut(&owner) {
             session.confirmed(id, line, at);
         }
+    }
+
+    /// Whose message on a topic it is that comes to a client: its own, or that of the shared subscription it is a member of.
+    fn owner<'a>(&'a self, client: &'a str, topic: &str) -> &'a str {
+        let group = self.groups.get(client).map(String::as_str);
+        let asked = |group: &&str| self.sessions.get(*group).is_some_and(|session| session.asked_for(topic));
+        group.filter(asked).unwrap_or(client)
     }
 
     /// Whether every acknowledged message has reached everybody it must reach.
@@ -328,6 +358,11 @@ impl Sent {
     fn newest(&self) -> u64 {
         self.late.map_or(self.acknowledged, |late| late.lowest.min(self.acknowledged))
     }
+}
+
+/// Share name and filter of a shared subscription.
+fn in_group(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix("$share/")?.split_once('/')
 }
 
 fn is_acknowledged(streams: &BTreeMap<Stream, Sent>, id: MessageId) -> bool {

@@ -8,7 +8,7 @@ use darter_codec::{QoS, topic};
 use super::lines::{Line, Lines};
 use super::retained::Snapshot;
 use super::violation::Fault;
-use crate::message::{MessageId, Stream};
+use crate::message::{Lane, MessageId, Stream};
 
 /// A persistent session as its client knows it.
 #[derive(Debug, Default)]
@@ -23,6 +23,9 @@ pub(super) struct Session {
     copies: Snapshot,
     /// Every filter that was asked for.
     asked: BTreeSet<String>,
+    /// It is the members of a shared subscription together: what one of them is given none other needs, and nothing has an
+    /// order.
+    shared: bool,
 }
 
 /// Whether the server must have the session.
@@ -94,6 +97,16 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Session {
+    /// The members of a shared subscription.
+    pub(super) fn shared() -> Self {
+        Self { shared: true, ..Self::default() }
+    }
+
+    /// Whether it ever asked for the messages of a topic.
+    pub(super) fn asked_for(&self, topic: &str) -> bool {
+        self.asked.iter().any(|filter| topic::matches(filter, topic))
+    }
+
     /// CONNACK came. Returns what had to be expected.
     pub(super) fn connected(&mut self, present: bool) -> Interest {
         let before = self.interest;
@@ -122,7 +135,7 @@ impl Session {
         let Some(subscription) = matching(&self.subscriptions, id.stream) else { return };
         let certain = subscription.standing == Standing::Granted;
         let qos = subscription.qos.min(id.stream.lane.qos());
-        let entry = Entry::new(qos, certain);
+        let entry = Entry::new(qos, certain && !self.shared && id.stream.lane != Lane::Will);
         self.inboxes.entry(id.stream).or_default().entries.insert(id.sequence, entry);
         if certain {
             self.owed.insert(id);
@@ -236,7 +249,7 @@ impl Session {
     /// A retained message came because of a SUBSCRIBE.
     pub(super) fn delivered_copy(&mut self, id: MessageId) -> Result<bool, Fault> {
         let topic = id.stream.topic();
-        if !self.asked.iter().any(|filter| topic::matches(filter, &topic)) {
+        if !self.asked_for(&topic) {
             return Err(Fault::NotSubscribed(id));
         }
         // A topic that had no message at the SUBSCRIBE may have had one by the time that the server looked.

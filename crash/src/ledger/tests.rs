@@ -6,6 +6,7 @@ use crate::message::Lane;
 const ONCE: Stream = Stream { publisher: 0, lane: Lane::Once };
 const EXACTLY: Stream = Stream { publisher: 0, lane: Lane::Exactly };
 const RETAINED: Stream = Stream { publisher: 0, lane: Lane::OnceRetained };
+const WILL: Stream = Stream { publisher: 90, lane: Lane::Will };
 const CLEARED: Stream = Stream { publisher: 0, lane: Lane::OnceCleared };
 
 /// A ledger with one session, subscribed to everything with QoS 2.
@@ -120,6 +121,113 @@ fn a_message_behind_a_later_one_is_out_of_order() {
     deliver(&mut ledger, second);
     deliver(&mut ledger, first);
     assert_eq!(faults(&ledger), [Fault::Disordered { id: first, after: 2 }]);
+}
+
+#[test]
+fn a_qos_2_message_comes_once_however_often_its_publisher_sent_it() {
+    let mut ledger = subscribed();
+    let id = acknowledged(&mut ledger, EXACTLY);
+    ledger.sent_again(id);
+    for _ in 0..2 {
+        deliver(&mut ledger, id);
+    }
+    assert_eq!(faults(&ledger), [Fault::Twice(id)]);
+}
+
+/// A will of a client that has just ended: it left, or it vanished.
+fn ended(ledger: &mut Ledger, left: bool) -> MessageId {
+    let id = sent(ledger, WILL);
+    if left {
+        ledger.withdrawn(id);
+    } else {
+        ledger.died(id);
+    }
+    id
+}
+
+#[test]
+fn the_will_of_a_client_that_vanished_must_come_when_the_server_had_the_time_to_store_it() {
+    let mut ledger = subscribed();
+    let id = ended(&mut ledger, false);
+    assert!(ledger.is_settled());
+    ledger.pass(lines::SURELY * 2);
+    assert_eq!(ledger.owed("s"), 1);
+    ledger.server_ended();
+    ledger.settle();
+    assert_eq!(faults(&ledger), [Fault::Lost { id, acknowledged: 1 }]);
+}
+
+#[test]
+fn a_will_need_not_come_when_the_server_ended_or_its_disk_failed_before_it_was_stored() {
+    let mut ledger = subscribed();
+    ended(&mut ledger, false);
+    ledger.server_ended();
+    ended(&mut ledger, false);
+    ledger.excuse_wills();
+    ledger.pass(lines::SURELY * 2);
+    assert!(ledger.is_settled());
+}
+
+#[test]
+fn wills_have_no_order() {
+    let mut ledger = subscribed();
+    let (first, second) = (ended(&mut ledger, false), ended(&mut ledger, false));
+    deliver(&mut ledger, second);
+    deliver(&mut ledger, first);
+    assert_eq!(faults(&ledger), []);
+}
+
+#[test]
+fn the_will_of_a_client_that_left_comes_only_when_the_server_may_have_ended_without_knowing_it() {
+    for (time, ends, expected) in [(1, false, 1), (1, true, 0), (3, true, 1)] {
+        let mut ledger = subscribed();
+        let id = ended(&mut ledger, true);
+        ledger.pass(Duration::from_secs(time));
+        if ends {
+            ledger.server_ended();
+        }
+        deliver(&mut ledger, id);
+        assert_eq!(faults(&ledger), vec![Fault::Unwanted(id); expected], "{time} s, {ends}");
+    }
+}
+
+/// A ledger with two members of one shared subscription, `a` and `b`.
+fn shared() -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.begin_cycle(1);
+    for member in ["a", "b"] {
+        ledger.connected(member, false);
+        ledger.subscribing(member, "$share/pair/load/#", QoS::ExactlyOnce);
+        ledger.subscribed(member, "$share/pair/load/#");
+    }
+    ledger
+}
+
+fn deliver_to(ledger: &mut Ledger, client: &str, id: MessageId) {
+    ledger.delivered(client, &id.stream.topic(), &id.payload(), id.stream.lane.qos(), false);
+}
+
+#[test]
+fn a_message_of_a_shared_subscription_comes_to_one_member_in_any_order() {
+    let mut ledger = shared();
+    let (first, second) = (acknowledged(&mut ledger, ONCE), acknowledged(&mut ledger, ONCE));
+    assert_eq!(ledger.owed_in_all(), 2);
+    deliver_to(&mut ledger, "a", second);
+    deliver_to(&mut ledger, "b", first);
+    assert!(ledger.is_settled());
+    assert_eq!(faults(&ledger), []);
+    assert_eq!(ledger.counts().shared, 2);
+}
+
+#[test]
+fn a_qos_2_message_comes_to_one_member_only_and_a_lost_one_came_to_none() {
+    let mut ledger = shared();
+    let (given, lost) = (acknowledged(&mut ledger, EXACTLY), acknowledged(&mut ledger, EXACTLY));
+    deliver_to(&mut ledger, "a", given);
+    ledger.connected("a", true);
+    deliver_to(&mut ledger, "b", given);
+    ledger.settle();
+    assert_eq!(faults(&ledger), [Fault::Twice(given), Fault::Lost { id: lost, acknowledged: 1 }]);
 }
 
 #[test]
@@ -334,8 +442,9 @@ fn a_retained_message_that_was_cleared_must_not_come_back() {
 
 #[test]
 fn a_run_in_which_something_never_happened_proves_nothing() {
-    assert_eq!(Ledger::default().counts().missing().len(), 5);
-    let all = Counts { once: 1, exactly: 1, delivered: 1, resumed: 1, retained: 1, ..Counts::default() };
+    assert_eq!(Ledger::default().counts().missing().len(), 6);
+    let all =
+        Counts { once: 1, exactly: 1, delivered: 1, shared: 1, resumed: 1, retained: 1, ..Counts::default() };
     assert!(all.missing().is_empty());
     assert_eq!(Counts { resumed: 0, ..all }.missing(), ["no session was resumed"]);
 }

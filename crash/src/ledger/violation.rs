@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Twice(MessageId),
     /// A QoS 1 message was delivered again although the server had long had its PUBACK, or on the same connection.
     Repeated(MessageId),
+    /// The will of a client that had left with DISCONNECT came.
+    Unwanted(MessageId),
     /// A message came after a later one of the same publisher and topic.
     Disordered {
         /// The message.
@@ -96,6 +98,11 @@ pub(crate) enum Fault {
         /// What was waited for.
         waiting_for: String,
     },
+    /// The server did not end as it was asked to.
+    NotStopped {
+        /// What happened.
+        why: String,
+    },
     /// The server was not ready in time.
     NotReady {
         /// What happened.
@@ -119,6 +126,7 @@ impl fmt::Display for Fault {
             Self::Repeated(id) => {
                 write!(f, "delivered again without need: {id}, whose PUBACK the server had long had")
             }
+            Self::Unwanted(id) => write!(f, "unwanted: {id} is the will of a client that had left"),
             Self::Disordered { id, after } => write!(f, "out of order: {id} came after number {after}"),
             Self::NeverSent { topic, payload } => {
                 write!(f, "never sent: a message on {topic} that begins with {payload:?}")
@@ -146,6 +154,7 @@ impl fmt::Display for Fault {
             Self::Refused { what } => write!(f, "refused without need: {what}"),
             Self::Closed { why } => write!(f, "closed the connection without need: {why}"),
             Self::Stalled { waiting_for } => write!(f, "nothing moves: waiting for {waiting_for}"),
+            Self::NotStopped { why } => write!(f, "the server does not stop: {why}"),
             Self::NotReady { why } => write!(f, "the server is not ready: {why}"),
         }
     }

@@ -1,6 +1,7 @@
 //! What clients do, one file for each kind.
 
 mod inspector;
+mod mortal;
 mod probe;
 mod publisher;
 mod subscriber;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use darter_session::client::Event;
 
 pub(crate) use inspector::Inspector;
+pub(crate) use mortal::Mortal;
 pub(crate) use probe::Probe;
 pub(crate) use publisher::Publisher;
 pub(crate) use subscriber::{Subscriber, Wish};
@@ -44,6 +46,8 @@ pub(crate) enum Role {
     Subscriber(Subscriber),
     /// Comes, looks, publishes a little, and goes.
     Visitor(Visitor),
+    /// Has a will, and ends.
+    Mortal(Mortal),
     /// Looks at all retained messages.
     Inspector(Inspector),
     /// Sees whether QoS 0 flows.
@@ -57,6 +61,7 @@ impl Role {
             Self::Publisher(role) => role.event(event, client, scene),
             Self::Subscriber(role) => role.event(event, client, scene),
             Self::Visitor(role) => role.event(event, client, scene),
+            Self::Mortal(role) => role.event(&event, scene),
             Self::Inspector(role) => role.event(event, client, scene),
             Self::Probe(role) => role.event(event, client),
         }
@@ -68,6 +73,7 @@ impl Role {
             Self::Publisher(role) => role.tick(client, scene),
             Self::Subscriber(role) => role.tick(client, scene),
             Self::Visitor(role) => role.tick(client, scene),
+            Self::Mortal(role) => role.tick(client, scene),
             Self::Inspector(role) => role.tick(client, scene),
             Self::Probe(role) => role.tick(client, scene.now),
         }
