@@ -19,6 +19,13 @@ impl Recorder {
         Self { history, records: Vec::new() }
     }
 
+    /// There is no room on the disk: the past gives way to what was acknowledged.
+    pub(crate) fn make_room(&self) {
+        if let Some(history) = &self.history {
+            history.make_room();
+        }
+    }
+
     /// What the shard has for the history since the last turn.
     pub(crate) fn take(&mut self, shard: &mut Shard) {
         let Some(history) = &self.history else { return };

@@ -22,6 +22,9 @@ impl Running {
         // Every shard is told; one of them says it.
         if self.driver.index == 0 {
             event::StoreFull { full, report: &self.driver.keeper.report() }.emit();
+            if full {
+                self.driver.recorder.make_room();
+            }
         }
     }
 

@@ -124,7 +124,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Key {
             name: "disk",
-            meaning: "Most room on the disk; the oldest points make room for new ones.",
+            meaning: "Most room on the disk, and never more than is left free there; the oldest points make room for new ones.",
             kind: Kind::Number(Number {
                 unit: Unit::Bytes,
                 range: MIB..=1024 * GIB,

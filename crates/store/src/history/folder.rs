@@ -7,7 +7,8 @@ use super::options::MINUTE;
 use super::reader::{NARROW, Reader};
 use super::record::{self, Chain, Checkpoint, Kind};
 use super::report::count;
-use super::retention::{self, Why};
+use super::retention;
+use super::room;
 use super::segment::Segment;
 use super::shared::Shared;
 use bytes::Bytes;
@@ -28,7 +29,7 @@ const WRITE_AT: usize = 64 << 10;
 pub(super) struct Folder {
     pub(super) shared: Arc<Shared>,
     pub(super) path: PathBuf,
-    points: Option<Segment>,
+    pub(super) points: Option<Segment>,
     rollups: Option<Segment>,
     /// Files that could not be closed yet.
     unfinished: Vec<Segment>,
@@ -38,11 +39,14 @@ pub(super) struct Folder {
     pub(super) rolled: Checkpoint,
     /// Nothing is kept before.
     retry_at: Option<Instant>,
+    /// Bytes that all files may have now.
+    pub(super) cap: u64,
 }
 
 impl Folder {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
         let (points, rollups, unfinished, pending) = (None, None, Vec::new(), Vec::new());
+        let cap = shared.options.disk_cap;
         Self {
             shared,
             path,
@@ -52,6 +56,7 @@ impl Folder {
             pending,
             rolled: Checkpoint::default(),
             retry_at: None,
+            cap,
         }
     }
 
@@ -75,7 +80,8 @@ impl Folder {
         if let Err(error) = self.flush_points() {
             self.fail(&error);
         }
-        if self.shared.catalogue().bytes() > self.shared.options.disk_cap {
+        self.measure();
+        if self.shared.catalogue().bytes() > self.cap {
             self.drop_doomed();
         }
     }
@@ -123,6 +129,7 @@ impl Folder {
         }
         if !self.points.as_ref().is_some_and(|segment| self.takes(segment, time)) {
             self.close_points()?;
+            self.measure();
             self.points = Some(self.open(What::Points, time)?);
             self.drop_doomed();
         }
@@ -309,7 +316,7 @@ impl Folder {
             What::Points => options.bucket_ms,
             What::Rollups => options.rollup_bucket_ms,
         };
-        let known = self.shared.catalogue().with_room(what, time, len, options.part_bytes);
+        let known = self.shared.catalogue().with_room(what, time, len, self.part_bytes());
         if let Some(segment) = known.and_then(|name| self.reopen(name).ok()) {
             return Ok(segment);
         }
@@ -348,45 +355,48 @@ impl Folder {
     fn takes(&self, segment: &Segment, time: u64) -> bool {
         let late = segment.name.start.saturating_sub(LATE_MS);
         let fits = (late..segment.name.end()).contains(&time);
-        fits && !segment.has_failed() && u64::from(segment.end()) < self.shared.options.part_bytes
+        fits && !segment.has_failed() && u64::from(segment.end()) < self.part_bytes()
     }
 
-    fn drop_doomed(&self) {
+    pub(super) fn drop_doomed(&mut self) {
         let open = [&self.points, &self.rollups].map(|slot| slot.as_ref().map(|segment| segment.name));
-        let doomed = retention::doomed(&self.shared.catalogue().files, open, &self.shared.options);
+        let doomed = retention::doomed(&self.shared.catalogue().files, open, &self.shared.options, self.cap);
         for (name, why) in &doomed {
             match fs::remove_file(self.path.join(name.to_string())) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     self.shared.catalogue().trouble = Some(format!("{name} cannot be removed: {error}"));
-                    continue;
                 }
-                _ => {}
-            }
-            let gone = self.shared.catalogue().files.remove(name);
-            let points = gone.filter(|_| name.what == What::Points).map_or(0, |state| state.tally.count);
-            match why {
-                Why::Age => count(&self.shared.counters.too_old, points),
-                Why::Cap => count(&self.shared.counters.over_cap, points),
+                _ => self.forget(*name, *why),
             }
         }
         if !doomed.is_empty() {
-            self.shared.catalogue().forget_topics();
+            let mut catalogue = self.shared.catalogue();
+            catalogue.forget_topics();
+            // The system gives the room back when nobody has the file open.
+            self.unfinished.retain(|segment| catalogue.files.contains_key(&segment.name));
         }
     }
 
-    /// Nothing is kept for a while.
+    /// Nothing is kept for a while, unless room can be made.
     pub(super) fn fail(&mut self, error: &io::Error) {
+        self.discard_waiting();
+        if room::is_full(error) && self.make_room() {
+            return;
+        }
+        self.shared.catalogue().trouble = Some(error.to_string());
+        self.retry_at = Some(Instant::now() + self.shared.options.retry_after);
+    }
+
+    /// What waits is not kept.
+    pub(super) fn discard_waiting(&mut self) {
         count(&self.shared.counters.error, self.pending.len() as u64);
         self.pending.clear();
-        let mut catalogue = self.shared.catalogue();
         if let Some(segment) = &mut self.points
-            && let Some(state) = catalogue.files.get_mut(&segment.name)
+            && let Some(state) = self.shared.catalogue().files.get_mut(&segment.name)
             && segment.waiting() > 0
         {
             segment.discard(state);
         }
-        catalogue.trouble = Some(error.to_string());
-        self.retry_at = Some(Instant::now() + self.shared.options.retry_after);
     }
 
     fn slot(&mut self, what: What) -> &mut Option<Segment> {

@@ -22,6 +22,7 @@ mod recovery;
 mod report;
 mod retention;
 mod ring;
+mod room;
 mod sample;
 mod scan;
 mod segment;
@@ -189,6 +190,15 @@ impl History {
         report.damaged = read(&counters.damaged);
         report.unread = read(&counters.unread);
         report
+    }
+
+    /// There is no room for what matters more: half of what is kept gives way, the oldest first. Does not wait; when too
+    /// much waits for the history's thread already, nothing is done.
+    pub fn make_room(&self) {
+        if let Some(items) = &self.items {
+            // A thread that has so much to do looks at the free room anyway.
+            let _ = items.try_send(Item::MakeRoom);
+        }
     }
 
     /// Waits until everything that was recorded before is on the disk, can be asked for, or is counted.

@@ -38,7 +38,8 @@ pub struct HistoryOptions {
     /// A file that has grown to so many bytes is followed by another one of the same bucket. Default 64 MiB, never more than
     /// an eighth of the disk cap.
     pub part_bytes: u64,
-    /// Bytes of all files together; the oldest files go first. Roll-ups may take a quarter. Default 1 GiB.
+    /// Bytes of all files together, and never more than are left free on the disk; the oldest files go first. Roll-ups may
+    /// take a quarter. Default 1 GiB.
     pub disk_cap: u64,
     /// Bytes of all points in memory ([`Place::Memory`]); the oldest points go first. Default 16 MiB.
     pub memory_cap: usize,

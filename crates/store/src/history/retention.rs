@@ -20,11 +20,13 @@ pub(super) enum Why {
     Cap,
 }
 
-/// The files that must go. Those in `open` are written at the moment, the one of points first: they stay.
+/// The files that must go, where all may have `cap` bytes. Those in `open` are written at the moment, the one of points
+/// first: they stay.
 pub(super) fn doomed(
     files: &BTreeMap<FileName, FileState>,
     open: [Option<FileName>; 2],
     options: &HistoryOptions,
+    cap: u64,
 ) -> Vec<(FileName, Why)> {
     let now = open[0].and_then(|current| believed(files, current));
     let stays = |name: &FileName| open.contains(&Some(*name));
@@ -49,9 +51,9 @@ pub(super) fn doomed(
         }
     }
     let mut left = left.map(Vec::into_iter);
-    while bytes.iter().sum::<u64>() > options.disk_cap {
+    while bytes.iter().sum::<u64>() > cap {
         // Roll-ups are small and last long; only what they have beyond their quarter goes before points do.
-        let rollups_first = bytes[What::Rollups as usize] > options.disk_cap / 4;
+        let rollups_first = bytes[What::Rollups as usize] > cap / 4;
         let order = if rollups_first { [What::Rollups, What::Points] } else { [What::Points, What::Rollups] };
         let next = order.into_iter().find_map(|what| left[what as usize].next());
         let Some((name, size)) = next else { break };
@@ -83,7 +85,7 @@ mod tests {
     const HOUR: u64 = 60 * MINUTE;
 
     fn options() -> HistoryOptions {
-        HistoryOptions { keep_points_ms: 10 * HOUR, disk_cap: 1_000, ..HistoryOptions::in_memory() }
+        HistoryOptions { keep_points_ms: 10 * HOUR, ..HistoryOptions::in_memory() }
     }
 
     fn name(what: What, hour: u64) -> FileName {
@@ -101,7 +103,7 @@ mod tests {
 
     fn doomed_points(hours: &[u64], current: u64) -> Vec<u64> {
         let files = files(hours.iter().map(|hour| name(What::Points, *hour)), 1);
-        let gone = doomed(&files, [Some(name(What::Points, current)), None], &options());
+        let gone = doomed(&files, [Some(name(What::Points, current)), None], &options(), 1_000);
         gone.into_iter().map(|(name, _)| name.number).collect()
     }
 
@@ -126,20 +128,21 @@ mod tests {
     fn the_oldest_points_go_first_where_there_are_too_many_bytes() {
         let points = (1..=6).map(|hour| name(What::Points, hour));
         let files = files(points.chain([name(What::Rollups, 0)]), 200);
-        let gone = doomed(&files, [Some(name(What::Points, 6)), Some(name(What::Rollups, 0))], &options());
+        let gone =
+            doomed(&files, [Some(name(What::Points, 6)), Some(name(What::Rollups, 0))], &options(), 1_000);
         assert_eq!(gone, [1, 2].map(|hour| (name(What::Points, hour), Why::Cap)));
     }
 
     #[test]
     fn roll_ups_go_first_when_they_have_more_than_their_quarter() {
         let all = (1..=3).flat_map(|hour| [name(What::Points, hour), name(What::Rollups, hour)]);
-        let gone = doomed(&files(all, 200), [Some(name(What::Points, 3)), None], &options());
+        let gone = doomed(&files(all, 200), [Some(name(What::Points, 3)), None], &options(), 1_000);
         assert_eq!(gone, [(name(What::Rollups, 1), Why::Cap)]);
     }
 
     #[test]
     fn what_is_written_stays_however_large_it_is() {
         let files = files([name(What::Points, 1)], 5_000);
-        assert_eq!(doomed(&files, [Some(name(What::Points, 1)), None], &options()), []);
+        assert_eq!(doomed(&files, [Some(name(What::Points, 1)), None], &options(), 1_000), []);
     }
 }

@@ -18,6 +18,8 @@ const BATCH: usize = 512;
 pub(super) enum Item {
     /// A point, and its time.
     Point(u64, Message),
+    /// Half of all files shall go.
+    MakeRoom,
     /// Everything before shall be kept for good; then the sender is answered.
     Flush(SyncSender<()>),
 }
@@ -35,6 +37,7 @@ pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
                         taken(shared, &message);
                         shared.ring().keep(time, message, &shared.counters);
                     }
+                    Item::MakeRoom => {}
                     Item::Flush(answer) => drop(answer.send(())),
                 }
             }
@@ -66,6 +69,7 @@ fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
                             taken(&folder.shared, &message);
                             folder.keep(time, &message);
                         }
+                        Item::MakeRoom => drop(folder.make_room()),
                         Item::Flush(answer) => answers.push(answer),
                     }
                 }
