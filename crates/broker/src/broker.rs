@@ -22,7 +22,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
+
+/// So long a stop waits for the history. A disk that hangs longer shall not keep messages from being stored, nor the server
+/// from ending; the system ends the history's thread with the process.
+const LAST_WORDS_OF_HISTORY: Duration = Duration::from_secs(5);
 
 /// A running server. Dropping it stops it as [`shutdown`](Self::shutdown) does.
 #[derive(Debug)]
@@ -192,8 +197,11 @@ impl Broker {
             // A panic was told when it happened.
             let _ = thread.join();
         }
-        if let Some(history) = &self.history {
-            history.flush();
+        // Before the store gives the folder back: another server may open it then.
+        if let Some(history) = &self.history
+            && !history.finish(LAST_WORDS_OF_HISTORY)
+        {
+            event::HistoryHangs.emit();
         }
         self.keeper.finish();
     }

@@ -182,6 +182,15 @@ impl StoreFull<'_> {
     }
 }
 
+/// The history does not end with the server.
+pub(crate) struct HistoryHangs;
+
+impl HistoryHangs {
+    pub(crate) fn emit(&self) {
+        tracing::error!("the disk does not answer: the server stops without the last points of the history");
+    }
+}
+
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
 pub(crate) struct OpenToEverybody {
     pub(crate) address: SocketAddr,

@@ -27,6 +27,7 @@ pub(super) enum Item {
 /// Works until nobody can tell it anything any more.
 pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
     // Whatever happens here, nobody shall wait for ever.
+    let _ended = Ended(shared);
     let ready = Ready(shared);
     match &shared.options.place {
         Place::Memory => {
@@ -101,5 +102,14 @@ struct Ready<'s>(&'s Shared);
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
         self.0.set_ready();
+    }
+}
+
+/// Says that nothing is written any more when it is dropped.
+struct Ended<'s>(&'s Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.set_ended();
     }
 }
