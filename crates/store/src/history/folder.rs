@@ -3,7 +3,8 @@
 use super::catalogue::{FileState, Known};
 use super::file_name::{FileName, What};
 use super::index;
-use super::options::MINUTE;
+use super::minute::Most;
+use super::options::{HistoryOptions, MINUTE};
 use super::reader::{NARROW, Reader};
 use super::record::{self, Chain, Checkpoint, Kind};
 use super::report::count;
@@ -23,6 +24,9 @@ use std::time::Instant;
 const LATE_MS: u64 = MINUTE;
 /// So many bytes are written at once.
 const WRITE_AT: usize = 64 << 10;
+
+/// So many bytes of roll-ups a minute may have however small the parts are.
+const LEAST_MINUTE: u64 = 64 << 10;
 
 /// Writes points and roll-ups.
 #[derive(Debug)]
@@ -150,7 +154,8 @@ impl Folder {
         let catalogue = &mut *catalogue;
         let Some(state) = catalogue.files.get_mut(&segment.name) else { return };
         let Some(series) = state.series() else { return };
-        if series.len() >= self.shared.options.max_topics && !series.contains_key(message.topic()) {
+        let HistoryOptions { max_topics, max_name_bytes, .. } = self.shared.options;
+        if !segment.has_room_for(message.topic(), series, max_topics, max_name_bytes) {
             return count(&self.shared.counters.too_many_topics, 1);
         }
         let topic = catalogue.topics.note(message.topic(), time);
@@ -180,6 +185,7 @@ impl Folder {
     }
 
     fn flush_points(&mut self) -> io::Result<()> {
+        let most = self.most_of_a_minute();
         let Some(segment) = &mut self.points else { return Ok(()) };
         if segment.waiting() == 0 {
             return Ok(());
@@ -194,7 +200,7 @@ impl Folder {
         }
         segment.publish(state);
         for (topic, time, payload) in self.pending.drain(..) {
-            let (topics, most) = (&mut catalogue.topics, self.shared.options.max_series);
+            let topics = &mut catalogue.topics;
             let left_out = catalogue.minute.add(topics, &topic, time, &payload, most);
             count(&self.shared.counters.too_many_series, left_out);
         }
@@ -218,35 +224,26 @@ impl Folder {
             self.rollups = Some(self.open(What::Rollups, start)?);
         }
         let Some(segment) = &mut self.rollups else { return Ok(()) };
-        {
-            let mut catalogue = self.shared.catalogue();
-            let catalogue = &mut *catalogue;
-            let Some(state) = catalogue.files.get_mut(&segment.name) else { return Ok(()) };
-            for (name, numbers) in &catalogue.minute.series {
-                let Some(series) = state.series() else { break };
-                if series.len() >= self.shared.options.max_series && !series.contains_key(name) {
-                    count(&self.shared.counters.too_many_series, numbers.count);
-                    continue;
-                }
-                segment.append(state, Kind::Rollup, name, start, &[&record::rollup(numbers)]);
-            }
-            let unfinished = self.unfinished.iter().filter(|segment| segment.name.what == What::Points);
-            let all = unfinished.map(Segment::checkpoint).chain([self.rolled]);
-            segment.append_checkpoints(state, all);
-        }
-        let written = segment.write();
+        let unfinished = self.unfinished.iter().filter(|segment| segment.name.what == What::Points);
+        let rolled = unfinished.map(Segment::checkpoint).chain([self.rolled]);
+        let written = write_minute(&self.shared, segment, rolled);
         let mut catalogue = self.shared.catalogue();
         let catalogue = &mut *catalogue;
         let Some(state) = catalogue.files.get_mut(&segment.name) else { return written };
         match written {
             Ok(()) => {
                 segment.publish(state);
-                // A busy minute's memory is not for ever.
-                catalogue.minute.series = std::collections::HashMap::new();
+                catalogue.minute.clear();
             }
             Err(_) => segment.discard(state),
         }
         written
+    }
+
+    /// How much of a minute there may be, so that a file of roll-ups is hardly longer than a part.
+    pub(super) fn most_of_a_minute(&self) -> Most {
+        let HistoryOptions { max_series, max_name_bytes, .. } = self.shared.options;
+        Most { series: max_series, names: max_name_bytes, bytes: self.part_bytes().max(LEAST_MINUTE) }
     }
 
     /// Ends the file of points. Its index also says that all of its points are in roll-ups, so these come first.
@@ -340,11 +337,12 @@ impl Folder {
             .get(&name)
             .map(|state| (state.bytes, matches!(state.known, Known::Index(_))));
         let (bytes, closed) = place.ok_or(ErrorKind::NotFound)?;
-        let segment = Segment::reopen(&self.path, name, bytes)?;
+        let mut segment = Segment::reopen(&self.path, name, bytes)?;
         if closed {
             let mut reader = Reader::open(&segment.path, bytes, NARROW)?;
             let index = index::read_last(&mut reader)?.ok_or(ErrorKind::InvalidData)?;
             let (series, _) = index::load(&mut reader, &index)?;
+            segment.count_names(&series);
             if let Some(state) = self.shared.catalogue().files.get_mut(&name) {
                 state.known = Known::Series(series);
             }
@@ -405,4 +403,40 @@ impl Folder {
             What::Rollups => &mut self.rollups,
         }
     }
+}
+
+/// Writes the roll-ups of the open minute, a piece at a time, and how far points are in roll-ups now. The files of an earlier
+/// run count up to their last checkpoint: without it the pieces are none.
+fn write_minute(
+    shared: &Shared,
+    segment: &mut Segment,
+    rolled: impl Iterator<Item = Checkpoint>,
+) -> io::Result<()> {
+    let HistoryOptions { max_series, max_name_bytes, .. } = shared.options;
+    let (start, all) = {
+        let minute = &shared.catalogue().minute;
+        (
+            minute.start,
+            minute.series.iter().map(|(name, numbers)| (name.clone(), *numbers)).collect::<Vec<_>>(),
+        )
+    };
+    for (name, numbers) in &all {
+        {
+            let mut catalogue = shared.catalogue();
+            let Some(state) = catalogue.files.get_mut(&segment.name) else { return Ok(()) };
+            let Some(series) = state.series() else { break };
+            if !segment.has_room_for(name, series, max_series, max_name_bytes) {
+                count(&shared.counters.too_many_series, numbers.count);
+                continue;
+            }
+            segment.append(state, Kind::Rollup, name, start, &[&record::rollup(numbers)]);
+        }
+        if segment.waiting() >= WRITE_AT {
+            segment.write()?;
+        }
+    }
+    if let Some(state) = shared.catalogue().files.get_mut(&segment.name) {
+        segment.append_checkpoints(state, rolled);
+    }
+    segment.write()
 }

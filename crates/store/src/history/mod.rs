@@ -87,6 +87,9 @@ impl History {
         if message.payload().len() > options.max_payload {
             return count(&counters.too_large, 1);
         }
+        if message.topic().len() > options::LONGEST_TOPIC {
+            return count(&counters.name_too_long, 1);
+        }
         let size = message.size();
         if queued_bytes.fetch_add(size, Ordering::Relaxed).saturating_add(size) > options.queue_bytes {
             queued_bytes.fetch_sub(size, Ordering::Relaxed);

@@ -211,7 +211,7 @@ impl Folder {
         }
         let mut catalogue = self.shared.catalogue();
         let catalogue = &mut *catalogue;
-        let most = self.shared.options.max_series;
+        let most = self.most_of_a_minute();
         let left_out = catalogue.minute.add(&mut catalogue.topics, topic, chain.time, &payload, most);
         count(&self.shared.counters.too_many_series, left_out);
         Ok(())
