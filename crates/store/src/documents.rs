@@ -3,6 +3,7 @@
 //! One file for each document, in a folder for each collection, replaced as a whole and never changed in place. Damage costs
 //! the document that is damaged, which is set aside.
 
+use crate::private;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -118,7 +119,7 @@ impl Documents {
         let text = serde_json::to_vec_pretty(document).map_err(|error| failed(error.into()))?;
         let path = self.path(collection, name);
         let folder = path.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(folder).map_err(failed)?;
+        private::make_folder(folder).map_err(failed)?;
         let unfinished = path.with_extension(UNFINISHED);
         let written = write(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
         written.and_then(|()| sync(folder)).and_then(|()| sync(&self.folder)).map_err(failed)
@@ -151,7 +152,7 @@ fn disk(collection: &str, name: &str, source: io::Error) -> DocumentError {
 
 /// The checksum as eight digits on a line of its own, then the text.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = private::new_file().create(true).truncate(true).open(path)?;
     writeln!(file, "{:08x}", crc32fast::hash(text))?;
     file.write_all(text)?;
     file.sync_all()
@@ -218,6 +219,17 @@ mod tests {
         assert!(again.remove("users", "ann").unwrap());
         assert!(!again.remove("users", "ann").unwrap());
         assert_eq!(again.get::<Value>("users", "ann").unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_their_owner_reads_documents() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let documents = Documents::new(folder.path().join("meta"));
+        documents.put("users", "ann", &json!(1)).unwrap();
+        let mode = |path| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(["meta", "meta/users", "meta/users/ann.json"].map(mode), [0o700, 0o700, 0o600]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::record::{self, Chain, Checkpoint, FILE_HEADER, FORMAT, Head, Kind, RE
 use super::report::count;
 use super::scan::{self, Found};
 use super::segment::Segment;
+use crate::private;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -26,9 +27,11 @@ struct Survey {
 
 /// Opens a folder. What cannot be read is counted and left alone.
 pub(super) fn open(folder: &mut Folder) {
-    if let Err(error) = fs::create_dir_all(&folder.path) {
+    if let Err(error) = private::make_folder(&folder.path) {
         return folder.fail(&error);
     }
+    // One that is older than this rule.
+    private::close_to_others(&folder.path);
     let entries = match fs::read_dir(&folder.path) {
         Ok(entries) => entries,
         Err(error) => return folder.fail(&error),

@@ -6,6 +6,7 @@ use super::index::{self, IndexPlace, Tally};
 use super::reader::offset;
 use super::record::{self, Chain, Checkpoint, Kind};
 use super::scan::{Series, SeriesMap};
+use crate::private;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -47,10 +48,10 @@ impl Segment {
     /// Makes a file, and the folder if it is gone.
     pub(super) fn create(folder: &Path, name: FileName) -> io::Result<Self> {
         let path = folder.join(name.to_string());
-        let make = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let make = || private::new_file().read(true).create_new(true).open(&path);
         let mut file = match make() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder)?;
+                private::make_folder(folder)?;
                 make()?
             }
             made => made?,

@@ -156,3 +156,22 @@ fn a_finished_history_is_whole_while_others_still_hold_it() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_a_history() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = Folder::new();
+    let history = folder.open();
+    history.record(START, message("t", "1"));
+    history.record(START + MINUTE, message("t", "1"));
+    history.flush();
+    assert_eq!(mode(folder.path()), 0o700);
+    assert_eq!(folder.files("").iter().map(|file| mode(file)).collect::<Vec<_>>(), [0o600, 0o600]);
+    drop(history);
+    // A folder that was made when others could still read it.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder.open().flush();
+    assert_eq!(mode(folder.path()), 0o700);
+}
