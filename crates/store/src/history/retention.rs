@@ -5,11 +5,17 @@
 //! bucket that is written now, if it is believed; otherwise nothing is too old. So one jump ahead costs nothing, a clock
 //! that is behind costs nothing, and a clock that stays wrong for longer than a bucket makes old what is older than its time.
 //! Points with times of 1970 go when the clock has been right for two buckets.
+//!
+//! Points with times far ahead of a time that is believed are from a clock that was wrong. They never become old by their
+//! times; so they go with what was written later and is too old, and before everything else where there are too many bytes.
 
 use super::catalogue::FileState;
 use super::file_name::{FileName, What};
-use super::options::HistoryOptions;
+use super::options::{HistoryOptions, MINUTE};
 use std::collections::BTreeMap;
+
+/// A time so far ahead of one that is believed is wrong, in milliseconds.
+const FAR_AHEAD_MS: u64 = 24 * 60 * MINUTE;
 
 /// Why a file goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +43,15 @@ pub(super) fn doomed(
         };
         now.is_some_and(|now| name.end() <= now.saturating_sub(keep))
     };
+    let last_old = files.keys().filter(|name| too_old(name)).map(|name| name.number).max();
+    let far_ahead = |name: &FileName| now.is_some_and(|now| name.start > now.saturating_add(FAR_AHEAD_MS));
     let mut doomed = Vec::new();
     let mut bytes = [0, 0];
     let mut left = [Vec::new(), Vec::new()];
     for (name, state) in files {
-        if !stays(name) && too_old(name) {
+        // Numbers tell the order in which files were made, whatever the clock said.
+        let written_before = far_ahead(name) && last_old.is_some_and(|old| name.number < old);
+        if !stays(name) && (too_old(name) || written_before) {
             doomed.push((*name, Why::Age));
             continue;
         }
@@ -49,6 +59,10 @@ pub(super) fn doomed(
         if !stays(name) {
             left[name.what as usize].push((*name, u64::from(state.bytes)));
         }
+    }
+    for left in &mut left {
+        // Stable: the others stay in their order.
+        left.sort_by_key(|(name, _)| !far_ahead(name));
     }
     let mut left = left.map(Vec::into_iter);
     while bytes.iter().sum::<u64>() > cap {
@@ -80,7 +94,6 @@ fn believed(files: &BTreeMap<FileName, FileState>, current: FileName) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::options::MINUTE;
 
     const HOUR: u64 = 60 * MINUTE;
 
@@ -122,6 +135,30 @@ mod tests {
     fn a_clock_that_is_behind_makes_nothing_old() {
         assert_eq!(doomed_points(&[0, 1, 98, 99, 100], 1), [0; 0]);
         assert_eq!(doomed_points(&[0, 1, 98, 99, 100], 100), [0, 1]);
+    }
+
+    #[test]
+    fn times_far_ahead_go_first_when_the_right_time_is_back() {
+        let hours = [89, 91, 99, 100, 999_998, 999_999];
+        let files = files(hours.map(|hour| name(What::Points, hour)), 200);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 700);
+        let gone: Vec<_> = gone.into_iter().map(|(name, why)| (name.number, why)).collect();
+        assert_eq!(gone, [(89, Why::Age), (999_998, Why::Cap), (999_999, Why::Cap)]);
+        // Before that nobody knows which times are wrong.
+        let files = self::files([98, 100, 999_999].map(|hour| name(What::Points, hour)), 400);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000);
+        assert_eq!(gone, [(name(What::Points, 98), Why::Cap)]);
+    }
+
+    #[test]
+    fn times_far_ahead_go_with_what_was_written_after_them() {
+        let ahead = FileName { number: 5, ..name(What::Points, 999_999) };
+        let later = FileName { number: 95, ..name(What::Points, 999_998) };
+        let others = [80, 89, 99, 100].map(|hour| name(What::Points, hour));
+        let files = files(others.into_iter().chain([ahead, later]), 1);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000);
+        let gone: Vec<_> = gone.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(gone, [name(What::Points, 80), name(What::Points, 89), ahead]);
     }
 
     #[test]
