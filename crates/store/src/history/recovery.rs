@@ -63,7 +63,7 @@ impl Folder {
         let path = self.path.join(name.to_string());
         let Ok(len) = u32::try_from(fs::metadata(&path)?.len()) else { return Ok(1) };
         if len <= FILE_HEADER {
-            // The server ended while it was made.
+            // The server ended while it was made: nothing is in it.
             fs::remove_file(&path)?;
             return Ok(0);
         }
@@ -134,7 +134,13 @@ impl Folder {
         }
         let was_closed = found.end < reader.end() && has_ended(reader, found.end)?;
         if found.tally.count == 0 {
-            fs::remove_file(self.path.join(name.to_string()))?;
+            let path = self.path.join(name.to_string());
+            if damaged == 0 {
+                fs::remove_file(path)?;
+            } else {
+                // Somebody may still get something out of it.
+                fs::rename(&path, path.with_extension("damaged"))?;
+            }
             return Ok(damaged);
         }
         let rolled = match survey.rolled.get(&name.number) {
