@@ -60,7 +60,8 @@ impl Broker {
     /// Opens the listeners and starts the threads. Clients are served when it returns.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system has no resources left.
+    /// When an address cannot be listened on, the system has no resources left, or the store cannot be opened: another server
+    /// uses its folder, a newer version made it, or the system does not let it be used.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let listeners = bind(options)?;
         let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
