@@ -91,8 +91,9 @@ impl Broker {
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
-            let topics = (index == 0 && !options.status_interval.is_zero())
-                .then(|| StatusTopics::new(status.clone(), keeper.clone(), options.status_interval));
+            let topics = (index == 0 && !options.status_interval.is_zero()).then(|| {
+                StatusTopics::new(status.clone(), keeper.clone(), history.clone(), options.status_interval)
+            });
             drivers.push(Driver {
                 index,
                 poll,

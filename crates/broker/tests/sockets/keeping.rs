@@ -211,3 +211,31 @@ fn the_history_is_closed_before_the_folder_is_given_back_though_others_look_at_i
     assert!(all_closed.load(Ordering::Relaxed));
     assert_eq!(view.history().unwrap().last("t", 9).len(), 1);
 }
+
+#[test]
+fn what_is_wrong_with_the_history_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file stands where the folder should be.
+    let place = folder.path().join("history");
+    std::fs::write(&place, "in the way").unwrap();
+    let options = Options {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        shards: Some(1),
+        status_interval: Duration::from_millis(20),
+        history: Some(HistoryOptions::in_folder(&place)),
+        ..Options::default()
+    };
+    let broker = Broker::start(&options).unwrap();
+    let mut client = RawClient::join(broker.addresses()[0], connect("a")).unwrap();
+    client.exchange(publish_1("t", "1", 1)).unwrap();
+    broker.view().history().unwrap().flush();
+    client.exchange(subscribe("$SYS/broker/history/#", QoS::AtMostOnce)).unwrap();
+    let mut seen = std::collections::HashMap::new();
+    while seen.get("$SYS/broker/history/points/lost").map(String::as_str) != Some("1")
+        || seen.get("$SYS/broker/history/trouble").map(String::as_str) != Some("1")
+    {
+        let message = client.message().unwrap();
+        seen.insert(message.topic.to_string(), String::from_utf8(message.payload.to_vec()).unwrap());
+    }
+    broker.shutdown();
+}

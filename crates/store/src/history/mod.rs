@@ -198,6 +198,12 @@ impl History {
         report
     }
 
+    /// Why nothing is kept at the moment, if there is trouble. It is tried again by itself.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.catalogue().trouble.clone()
+    }
+
     /// There is no room for what matters more: half of what is kept gives way, the oldest first. Does not wait; when too
     /// much waits for the history's thread already, nothing is done.
     pub fn make_room(&self) {

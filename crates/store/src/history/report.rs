@@ -48,6 +48,14 @@ pub struct NotKept {
     pub too_many_series: u64,
 }
 
+impl NotKept {
+    /// Points that could not be kept, for want of room or for an error. Those that were too many by the rules are not among them.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.too_large + self.name_too_long + self.queue_full + self.too_many_topics + self.error
+    }
+}
+
 /// Counts up from any thread.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
