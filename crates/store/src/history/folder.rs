@@ -122,6 +122,24 @@ impl Folder {
         self.close(What::Rollups);
     }
 
+    /// Drops what is too old at a time that is sure, whether anybody publishes or not.
+    pub(super) fn sweep(&mut self, now: u64) {
+        let HistoryOptions { keep_points_ms, keep_rollups_ms, .. } = self.shared.options;
+        let ended = |segment: &Option<Segment>, keep: u64| {
+            segment.as_ref().is_some_and(|segment| segment.name.end() <= now.saturating_sub(keep))
+        };
+        if ended(&self.points, keep_points_ms)
+            && let Err(error) = self.close_points()
+        {
+            self.fail(&error);
+        }
+        if ended(&self.rollups, keep_rollups_ms) {
+            self.close(What::Rollups);
+        }
+        self.measure();
+        self.drop_old(Some(now));
+    }
+
     fn try_keep(&mut self, time: u64, message: &Message) -> io::Result<()> {
         let other_minute = |(_, pending, _): &(Arc<str>, u64, Bytes)| pending / MINUTE != time / MINUTE;
         if self.pending.last().is_some_and(other_minute) {
@@ -357,8 +375,13 @@ impl Folder {
     }
 
     pub(super) fn drop_doomed(&mut self) {
+        self.drop_old(None);
+    }
+
+    fn drop_old(&mut self, now: Option<u64>) {
         let open = [&self.points, &self.rollups].map(|slot| slot.as_ref().map(|segment| segment.name));
-        let doomed = retention::doomed(&self.shared.catalogue().files, open, &self.shared.options, self.cap);
+        let doomed =
+            retention::doomed(&self.shared.catalogue().files, open, &self.shared.options, self.cap, now);
         for (name, why) in &doomed {
             match fs::remove_file(self.path.join(name.to_string())) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -29,6 +29,7 @@ mod segment;
 mod shared;
 mod topics;
 mod walk;
+mod wall;
 mod worker;
 
 pub use options::{HistoryOptions, Place};

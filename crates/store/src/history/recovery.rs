@@ -8,6 +8,7 @@ use super::index;
 use super::reader::{NARROW, Reader, Record, WIDE};
 use super::record::{self, Chain, Checkpoint, FILE_HEADER, FORMAT, Head, Kind, RECORD_HEADER};
 use super::report::count;
+use super::retention;
 use super::scan::{self, Found};
 use super::segment::Segment;
 use crate::private;
@@ -54,6 +55,11 @@ pub(super) fn open(folder: &mut Folder) {
             }
             Err(_) => count(&folder.shared.counters.unread, 1),
         }
+    }
+    // Less may be wished for than before.
+    let last = retention::last_believed(&folder.shared.catalogue().files);
+    if let Some(last) = last {
+        folder.sweep(last);
     }
 }
 

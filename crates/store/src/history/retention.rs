@@ -4,7 +4,8 @@
 //! jumps ahead. A time is believed when points were kept around it in two buckets one after the other. Age is counted from the
 //! bucket that is written now, if it is believed; otherwise nothing is too old. So one jump ahead costs nothing, a clock
 //! that is behind costs nothing, and a clock that stays wrong for longer than a bucket makes old what is older than its time.
-//! Points with times of 1970 go when the clock has been right for two buckets.
+//! Points with times of 1970 go when the clock has been right for two buckets. When nobody publishes, the wall clock itself
+//! is asked, and believed when it has not jumped for as long as a bucket ([`Wall`](super::wall::Wall)).
 //!
 //! Points with times far ahead of a time that is believed are from a clock that was wrong. They never become old by their
 //! times; so they go with what was written later and is too old, and before everything else where there are too many bytes.
@@ -26,15 +27,16 @@ pub(super) enum Why {
     Cap,
 }
 
-/// The files that must go, where all may have `cap` bytes. Those in `open` are written at the moment, the one of points
+/// The files that must go, where all may have `cap` bytes and the time is `sure`, if it is. Those in `open` are written at the moment, the one of points
 /// first: they stay.
 pub(super) fn doomed(
     files: &BTreeMap<FileName, FileState>,
     open: [Option<FileName>; 2],
     options: &HistoryOptions,
     cap: u64,
+    sure: Option<u64>,
 ) -> Vec<(FileName, Why)> {
-    let now = open[0].and_then(|current| believed(files, current));
+    let now = sure.or_else(|| open[0].and_then(|current| believed(files, current)));
     let stays = |name: &FileName| open.contains(&Some(*name));
     let too_old = |name: &FileName| {
         let keep = match name.what {
@@ -77,6 +79,12 @@ pub(super) fn doomed(
     doomed
 }
 
+/// The time that was believed when the last points were written, by an earlier run.
+pub(super) fn last_believed(files: &BTreeMap<FileName, FileState>) -> Option<u64> {
+    let points = files.keys().filter(|name| name.what == What::Points);
+    believed(files, *points.max_by_key(|name| name.number)?)
+}
+
 /// The start of the current bucket, if there are points of the bucket before it.
 fn believed(files: &BTreeMap<FileName, FileState>, current: FileName) -> Option<u64> {
     let before = current.start.checked_sub(1)?;
@@ -116,7 +124,7 @@ mod tests {
 
     fn doomed_points(hours: &[u64], current: u64) -> Vec<u64> {
         let files = files(hours.iter().map(|hour| name(What::Points, *hour)), 1);
-        let gone = doomed(&files, [Some(name(What::Points, current)), None], &options(), 1_000);
+        let gone = doomed(&files, [Some(name(What::Points, current)), None], &options(), 1_000, None);
         gone.into_iter().map(|(name, _)| name.number).collect()
     }
 
@@ -141,12 +149,12 @@ mod tests {
     fn times_far_ahead_go_first_when_the_right_time_is_back() {
         let hours = [89, 91, 99, 100, 999_998, 999_999];
         let files = files(hours.map(|hour| name(What::Points, hour)), 200);
-        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 700);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 700, None);
         let gone: Vec<_> = gone.into_iter().map(|(name, why)| (name.number, why)).collect();
         assert_eq!(gone, [(89, Why::Age), (999_998, Why::Cap), (999_999, Why::Cap)]);
         // Before that nobody knows which times are wrong.
         let files = self::files([98, 100, 999_999].map(|hour| name(What::Points, hour)), 400);
-        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000, None);
         assert_eq!(gone, [(name(What::Points, 98), Why::Cap)]);
     }
 
@@ -156,7 +164,7 @@ mod tests {
         let later = FileName { number: 95, ..name(What::Points, 999_998) };
         let others = [80, 89, 99, 100].map(|hour| name(What::Points, hour));
         let files = files(others.into_iter().chain([ahead, later]), 1);
-        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000);
+        let gone = doomed(&files, [Some(name(What::Points, 100)), None], &options(), 1_000, None);
         let gone: Vec<_> = gone.into_iter().map(|(name, _)| name).collect();
         assert_eq!(gone, [name(What::Points, 80), name(What::Points, 89), ahead]);
     }
@@ -165,21 +173,26 @@ mod tests {
     fn the_oldest_points_go_first_where_there_are_too_many_bytes() {
         let points = (1..=6).map(|hour| name(What::Points, hour));
         let files = files(points.chain([name(What::Rollups, 0)]), 200);
-        let gone =
-            doomed(&files, [Some(name(What::Points, 6)), Some(name(What::Rollups, 0))], &options(), 1_000);
+        let gone = doomed(
+            &files,
+            [Some(name(What::Points, 6)), Some(name(What::Rollups, 0))],
+            &options(),
+            1_000,
+            None,
+        );
         assert_eq!(gone, [1, 2].map(|hour| (name(What::Points, hour), Why::Cap)));
     }
 
     #[test]
     fn roll_ups_go_first_when_they_have_more_than_their_quarter() {
         let all = (1..=3).flat_map(|hour| [name(What::Points, hour), name(What::Rollups, hour)]);
-        let gone = doomed(&files(all, 200), [Some(name(What::Points, 3)), None], &options(), 1_000);
+        let gone = doomed(&files(all, 200), [Some(name(What::Points, 3)), None], &options(), 1_000, None);
         assert_eq!(gone, [(name(What::Rollups, 1), Why::Cap)]);
     }
 
     #[test]
     fn what_is_written_stays_however_large_it_is() {
         let files = files([name(What::Points, 1)], 5_000);
-        assert_eq!(doomed(&files, [Some(name(What::Points, 1)), None], &options(), 1_000), []);
+        assert_eq!(doomed(&files, [Some(name(What::Points, 1)), None], &options(), 1_000, None), []);
     }
 }

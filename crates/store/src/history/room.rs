@@ -169,6 +169,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_old_goes_although_nobody_publishes() {
+        let place = tempfile::tempdir().unwrap();
+        let mut folder = folder(place.path());
+        (0..10).for_each(|n| keep(&mut folder, n * 1_000));
+        folder.flush();
+        let keep_points = folder.shared.options.keep_points_ms;
+        folder.sweep(keep_points + HOUR - 1);
+        assert_eq!(points(&folder), 10);
+        folder.sweep(keep_points + HOUR);
+        assert_eq!((points(&folder), folder.shared.counters.not_kept().too_old), (0, 10));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+        keep(&mut folder, keep_points + HOUR);
+        folder.flush();
+        assert_eq!(points(&folder), 1, "it goes on");
+    }
+
+    #[test]
     fn another_error_costs_nothing_that_was_kept() {
         let place = tempfile::tempdir().unwrap();
         let mut folder = folder(place.path());

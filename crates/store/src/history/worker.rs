@@ -4,14 +4,18 @@ use super::folder::Folder;
 use super::options::Place;
 use super::recovery;
 use super::shared::Shared;
+use super::wall::{self, Wall};
 use darter_codec::Message;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So many items are taken before what waits is written.
 const BATCH: usize = 512;
+
+/// How often it is looked for what is too old.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -55,12 +59,12 @@ pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
 fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
     let every = folder.shared.options.sync_every;
     let mut sync_at = Instant::now() + every;
+    let mut sweep_at = Instant::now() + SWEEP_EVERY;
+    let mut wall = Wall::new(Instant::now(), wall::since_1970());
     loop {
-        // With nothing to sync there is no reason to wake up.
-        let first = match folder.is_dirty() {
-            true => items.recv_timeout(sync_at.saturating_duration_since(Instant::now())),
-            false => items.recv().map_err(RecvTimeoutError::from),
-        };
+        // With nothing to sync there is no other reason to wake up.
+        let next = if folder.is_dirty() { sync_at.min(sweep_at) } else { sweep_at };
+        let first = items.recv_timeout(next.saturating_duration_since(Instant::now()));
         let mut answers = Vec::new();
         match first {
             Ok(first) => {
@@ -79,9 +83,16 @@ fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        if !answers.is_empty() || Instant::now() >= sync_at {
+        if !answers.is_empty() || (folder.is_dirty() && Instant::now() >= sync_at) {
             folder.sync();
             sync_at = Instant::now() + every;
+        }
+        if Instant::now() >= sweep_at {
+            sweep_at = Instant::now() + SWEEP_EVERY;
+            let quiet = folder.shared.options.bucket_ms;
+            if let Some(now) = wall.believed(Instant::now(), wall::since_1970(), quiet) {
+                folder.sweep(now);
+            }
         }
         for answer in answers {
             // Who asked may have gone.

@@ -219,3 +219,16 @@ fn a_file_of_roll_ups_stays_near_its_part_however_much_a_minute_has() {
         |n: u64| !history.downsampled(&format!("{n:0>100}"), None, START..START + MINUTE, 1).is_empty();
     assert_eq!((0..numbers).filter(|n| with(*n)).count() as u64, numbers - left_out);
 }
+
+#[test]
+fn what_is_too_old_for_new_options_is_gone_right_after_the_start() {
+    let folder = Folder::new();
+    let history = folder.open();
+    for n in 0..20 {
+        history.record(START + n * HOUR, message("t", "1"));
+    }
+    drop(history);
+    let history = History::open(HistoryOptions { keep_points_ms: 5 * HOUR, ..folder.options() });
+    assert_eq!(history.range("t", 0..u64::MAX, 99).len(), 6);
+    assert_eq!(history.report().not_kept.too_old, 14);
+}
