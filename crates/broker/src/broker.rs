@@ -22,7 +22,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
+
+/// So long a stop waits for the history. A disk that hangs longer shall not keep messages from being stored, nor the server
+/// from ending; the system ends the history's thread with the process.
+const LAST_WORDS_OF_HISTORY: Duration = Duration::from_secs(5);
 
 /// A running server. Dropping it stops it as [`shutdown`](Self::shutdown) does.
 #[derive(Debug)]
@@ -55,7 +60,8 @@ impl Broker {
     /// Opens the listeners and starts the threads. Clients are served when it returns.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the system has no resources left.
+    /// When an address cannot be listened on, the system has no resources left, or the store cannot be opened: another server
+    /// uses its folder, a newer version made it, or the system does not let it be used.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let listeners = bind(options)?;
         let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
@@ -85,8 +91,9 @@ impl Broker {
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
-            let topics = (index == 0 && !options.status_interval.is_zero())
-                .then(|| StatusTopics::new(status.clone(), keeper.clone(), options.status_interval));
+            let topics = (index == 0 && !options.status_interval.is_zero()).then(|| {
+                StatusTopics::new(status.clone(), keeper.clone(), history.clone(), options.status_interval)
+            });
             drivers.push(Driver {
                 index,
                 poll,
@@ -181,8 +188,11 @@ impl Broker {
             // A panic was told when it happened.
             let _ = thread.join();
         }
-        if let Some(history) = &self.history {
-            history.flush();
+        // Before the store gives the folder back: another server may open it then.
+        if let Some(history) = &self.history
+            && !history.finish(LAST_WORDS_OF_HISTORY)
+        {
+            event::HistoryHangs.emit();
         }
         self.keeper.finish();
     }

@@ -182,6 +182,33 @@ impl StoreFull<'_> {
     }
 }
 
+/// The history cannot be written, or can be written again.
+pub(crate) struct HistoryTrouble<'a> {
+    /// Why; none when it is over.
+    pub(crate) trouble: Option<&'a str>,
+}
+
+impl HistoryTrouble<'_> {
+    pub(crate) fn emit(&self) {
+        match self.trouble {
+            Some(error) => tracing::warn!(
+                %error,
+                "the history cannot be written: points are not kept until it can; messages are delivered as before"
+            ),
+            None => tracing::info!("the history is written again"),
+        }
+    }
+}
+
+/// The history does not end with the server.
+pub(crate) struct HistoryHangs;
+
+impl HistoryHangs {
+    pub(crate) fn emit(&self) {
+        tracing::error!("the disk does not answer: the server stops without the last points of the history");
+    }
+}
+
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
 pub(crate) struct OpenToEverybody {
     pub(crate) address: SocketAddr,

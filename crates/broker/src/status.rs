@@ -2,6 +2,7 @@
 
 use darter_codec::{Message, QoS};
 use darter_engine::Counters;
+use darter_store::history::{History, HistoryReport};
 use darter_store::{Keeper, Lost, Report};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,7 @@ impl Status {
 pub(crate) struct StatusTopics {
     shards: Vec<Arc<ShardStatus>>,
     keeper: Arc<dyn Keeper>,
+    history: Option<Arc<History>>,
     interval: u64,
     next: u64,
     published: HashMap<&'static str, String>,
@@ -94,7 +96,12 @@ macro_rules! load_names {
 
 impl StatusTopics {
     /// `interval` must not be zero.
-    pub(crate) fn new(shards: Vec<Arc<ShardStatus>>, keeper: Arc<dyn Keeper>, interval: Duration) -> Self {
+    pub(crate) fn new(
+        shards: Vec<Arc<ShardStatus>>,
+        keeper: Arc<dyn Keeper>,
+        history: Option<Arc<History>>,
+        interval: Duration,
+    ) -> Self {
         let loads = vec![
             Load::new(load_names!("messages/received"), |status| status.counters.packets_received),
             Load::new(load_names!("messages/sent"), |status| status.counters.packets_sent),
@@ -107,7 +114,7 @@ impl StatusTopics {
             Load::new(load_names!("connections"), |status| status.counters.connections),
         ];
         let interval = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
-        Self { shards, keeper, interval, next: 0, published: HashMap::new(), loads }
+        Self { shards, keeper, history, interval, next: 0, published: HashMap::new(), loads }
     }
 
     /// When [`publish_due`](Self::publish_due) has something to do.
@@ -131,7 +138,9 @@ impl StatusTopics {
         });
         let values: Vec<(&'static str, String)> = {
             let store = store_topics(&self.keeper.report());
-            topics(&status, uptime).into_iter().chain(store).chain(rates).collect()
+            let history = self.history.as_ref().map(|history| history_topics(&history.report()));
+            let history = history.into_iter().flatten();
+            topics(&status, uptime).into_iter().chain(store).chain(history).chain(rates).collect()
         };
         for (topic, value) in values {
             if self.published.get(topic) != Some(&value) {
@@ -212,4 +221,15 @@ fn store_topics(report: &Report) -> Vec<(&'static str, String)> {
         ("$SYS/broker/store/lost/other", sum(|lost| lost.other)),
     ];
     numbers.map(|(topic, number)| (topic, number.to_string())).into()
+}
+
+/// How the history is.
+fn history_topics(report: &HistoryReport) -> [(&'static str, String); 4] {
+    [
+        ("$SYS/broker/history/points/count", report.points),
+        ("$SYS/broker/history/points/lost", report.not_kept.lost()),
+        ("$SYS/broker/history/bytes", report.bytes),
+        ("$SYS/broker/history/trouble", report.trouble.is_some().into()),
+    ]
+    .map(|(topic, number)| (topic, number.to_string()))
 }

@@ -120,14 +120,14 @@ fn every_durability_and_policy_has_its_word() {
 #[test]
 fn the_history_is_beside_the_store_or_in_memory_or_off() {
     let history = |text: &str| config(text).options().unwrap().history;
-    let sizes = "disk = \"5 MiB\"\nmemory = \"6 MiB\"\ninterval = 7\nretention = 60\nrollup_retention = 61\npayload = 8\n";
+    let sizes = "disk = \"5 MiB\"\nmemory = \"6 MiB\"\ninterval = 7\nretention = 3601\nrollup_retention = 86401\npayload = 8\n";
     let kept = history(&format!("[storage]\ndata_dir = \"/data\"\n[history]\n{sizes}")).unwrap();
     let expected = HistoryOptions {
         disk_cap: 5 << 20,
         memory_cap: 6 << 20,
         interval_ms: 7_000,
-        keep_points_ms: 60_000,
-        keep_rollups_ms: 61_000,
+        keep_points_ms: 3_601_000,
+        keep_rollups_ms: 86_401_000,
         max_payload: 8,
         ..HistoryOptions::in_folder("/data/history")
     };

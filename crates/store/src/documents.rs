@@ -3,18 +3,22 @@
 //! One file for each document, in a folder for each collection, replaced as a whole and never changed in place. Damage costs
 //! the document that is damaged, which is set aside.
 
+use crate::private;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// Ending of a document's file, and of one that was damaged or is being written.
 const ENDING: &str = "json";
 const DAMAGED: &str = "damaged";
 const UNFINISHED: &str = "unfinished";
+/// Stands for the empty name.
+const NAMELESS: &str = "%";
 
 /// A folder of collections of documents.
 #[derive(Debug, Clone)]
@@ -108,20 +112,27 @@ impl Documents {
         })
     }
 
-    /// Puts a document in place of the one of that name. When it returns, the new one is on the disk; if it does not, the old
-    /// one still is.
+    /// Puts a document in place of the one of that name. When it returns, the new one is on the disk; if the computer stops
+    /// before, one of the two is. Of several who put one name at the same time the last one wins.
     ///
     /// # Errors
-    /// When the disk cannot be written, or the value is none that JSON can say.
+    /// When the disk cannot be written: then the old one is there, or the new one if only the last sync failed. When the value is none that JSON can say.
     pub fn put<T: Serialize>(&self, collection: &str, name: &str, document: &T) -> Result<(), DocumentError> {
         let failed = |source| disk(collection, name, source);
         let text = serde_json::to_vec_pretty(document).map_err(|error| failed(error.into()))?;
         let path = self.path(collection, name);
         let folder = path.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(folder).map_err(failed)?;
-        let unfinished = path.with_extension(UNFINISHED);
+        private::make_folder(folder).map_err(failed)?;
+        let unfinished = unfinished(&path);
         let written = write(&unfinished, &text).and_then(|()| fs::rename(&unfinished, &path));
-        written.and_then(|()| sync(folder)).and_then(|()| sync(&self.folder)).map_err(failed)
+        written.map_err(|error| {
+            // What is left of it is in nobody's way.
+            let _ = fs::remove_file(&unfinished);
+            failed(error)
+        })?;
+        // Folders are for good only with the folder that they are in.
+        let folders = [Some(folder), Some(&*self.folder), self.folder.parent()];
+        folders.into_iter().flatten().try_for_each(sync).map_err(failed)
     }
 
     /// Removes a document. False when there was none.
@@ -149,9 +160,16 @@ fn disk(collection: &str, name: &str, source: io::Error) -> DocumentError {
     DocumentError::Disk { collection: collection.to_owned(), name: name.to_owned(), source }
 }
 
+/// A name of its own for each who writes, also in another process.
+fn unfinished(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    path.with_extension(format!("{}-{number}.{UNFINISHED}", std::process::id()))
+}
+
 /// The checksum as eight digits on a line of its own, then the text.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = private::new_file().create(true).truncate(true).open(path)?;
     writeln!(file, "{:08x}", crc32fast::hash(text))?;
     file.write_all(text)?;
     file.sync_all()
@@ -165,11 +183,17 @@ fn checked(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
+    // The parent of a relative folder has no name.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 /// A name as every file system takes it: letters, digits, `-` and `_` as they are, every other byte as `%` and two digits.
+/// No name at all is `%`: every file has a name.
 fn escaped(name: &str) -> String {
+    if name.is_empty() {
+        return NAMELESS.to_owned();
+    }
     let mut out = String::new();
     for byte in name.bytes() {
         match byte {
@@ -182,6 +206,9 @@ fn escaped(name: &str) -> String {
 }
 
 fn unescaped(name: &str) -> Option<String> {
+    if name == NAMELESS {
+        return Some(String::new());
+    }
     let mut bytes = Vec::new();
     let mut rest = name;
     while let Some(first) = rest.chars().next() {
@@ -218,6 +245,50 @@ mod tests {
         assert!(again.remove("users", "ann").unwrap());
         assert!(!again.remove("users", "ann").unwrap());
         assert_eq!(again.get::<Value>("users", "ann").unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_their_owner_reads_documents() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let documents = Documents::new(folder.path().join("meta"));
+        documents.put("users", "ann", &json!(1)).unwrap();
+        let mode = |path| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(["meta", "meta/users", "meta/users/ann.json"].map(mode), [0o700, 0o700, 0o600]);
+    }
+
+    #[test]
+    fn an_empty_name_is_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let documents = Documents::new(folder.path());
+        documents.put("", "", &json!(1)).unwrap();
+        documents.put("", "%", &json!(2)).unwrap();
+        assert_eq!(documents.names("").unwrap(), ["", "%"]);
+        assert_eq!((documents.get("", "").unwrap(), documents.get("", "%").unwrap()), (Some(1), Some(2)));
+        assert!(documents.remove("", "").unwrap());
+        assert_eq!(documents.names("").unwrap(), ["%"]);
+    }
+
+    #[test]
+    fn two_who_write_one_name_do_not_share_a_file() {
+        let path = Path::new("rules/one.json");
+        let (one, other) = (unfinished(path), unfinished(path));
+        assert!(one != other && one.extension() == Some(OsStr::new(UNFINISHED)), "{one:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let documents = Documents::new(folder.path());
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let documents = &documents;
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        documents.put("rules", "one", &vec![writer; number * 10]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(documents.get::<Vec<i32>>("rules", "one").unwrap().map(|all| all.len()), Some(490));
+        assert_eq!(fs::read_dir(folder.path().join("rules")).unwrap().count(), 1, "nothing is left over");
     }
 
     #[test]

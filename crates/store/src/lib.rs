@@ -8,6 +8,7 @@ pub mod history;
 pub mod log;
 mod memory;
 mod opened;
+mod private;
 mod queue;
 
 pub use memory::MemoryStore;

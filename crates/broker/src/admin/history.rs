@@ -170,6 +170,7 @@ pub(super) fn report(report: &HistoryReport) -> Value {
     let NotKept {
         too_often,
         too_large,
+        name_too_long,
         queue_full,
         too_many_topics,
         error,
@@ -189,6 +190,7 @@ pub(super) fn report(report: &HistoryReport) -> Value {
         "not_kept": {
             "too-often": too_often,
             "too-large": too_large,
+            "name-too-long": name_too_long,
             "queue-full": queue_full,
             "too-many-topics": too_many_topics,
             "error": error,

@@ -10,6 +10,7 @@ const STALLED: Duration = Duration::from_secs(5);
 impl Running {
     /// Says when the disk has not answered for long: acknowledgements wait for it.
     pub(super) fn watch_disk(&mut self) {
+        self.driver.recorder.watch();
         let waiting = self.driver.keeper.waiting();
         if (waiting >= STALLED) != self.stalled {
             self.stalled = !self.stalled;
@@ -22,6 +23,9 @@ impl Running {
         // Every shard is told; one of them says it.
         if self.driver.index == 0 {
             event::StoreFull { full, report: &self.driver.keeper.report() }.emit();
+            if full {
+                self.driver.recorder.make_room();
+            }
         }
     }
 

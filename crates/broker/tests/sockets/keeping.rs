@@ -1,7 +1,8 @@
 //! Stores of other kinds behind the server, and shards that fail.
 
 use darter_broker::auth::{Authenticator, Verdict};
-use darter_broker::store::{Answer, MemoryStore, OpenError, Store, in_memory};
+use darter_broker::store::history::HistoryOptions;
+use darter_broker::store::{Answer, Keeper, MemoryStore, OpenError, Opened, Report, Store, in_memory};
 use darter_broker::{Broker, Options, StartError};
 use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{Connect, Packet, QoS, Version};
@@ -9,7 +10,9 @@ use darter_testkit::packets::{connect, publish_1, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Waker;
 use std::thread;
@@ -155,4 +158,84 @@ fn a_store_that_cannot_be_opened_stops_the_start() {
     let error = Broker::start(&options).unwrap_err();
     assert!(matches!(error, StartError::Store(OpenError::Folder { .. })));
     assert!(error.to_string().contains("the disk is gone"), "{error}");
+}
+
+/// Looks, when it gives the folder back, whether the history still writes there.
+#[derive(Debug)]
+struct Landlord {
+    history: PathBuf,
+    all_closed: Arc<AtomicBool>,
+}
+
+impl Keeper for Landlord {
+    fn report(&self) -> Report {
+        Report::default()
+    }
+
+    fn waiting(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn tick(&self, _now: u64) {}
+
+    fn finish(&self) {
+        let files = std::fs::read_dir(&self.history).unwrap().map(|entry| entry.unwrap().path());
+        let ends: Vec<bool> = files
+            .map(|file| std::fs::read(file).unwrap().rchunks(12).next().unwrap().starts_with(b"DHIX"))
+            .collect();
+        self.all_closed.fetch_or(!ends.is_empty() && ends.iter().all(|closed| *closed), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_history_is_closed_before_the_folder_is_given_back_though_others_look_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let all_closed = Arc::new(AtomicBool::new(false));
+    let landlord = (folder.path().join("history"), all_closed.clone());
+    let options = Options {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        shards: Some(1),
+        history: Some(HistoryOptions::in_folder(&landlord.0)),
+        store: Arc::new(move |shards| {
+            let (history, all_closed) = landlord.clone();
+            let opened = in_memory()(shards)?;
+            Ok(Opened { keeper: Box::new(Landlord { history, all_closed }), ..opened })
+        }),
+        ..Options::default()
+    };
+    let broker = Broker::start(&options).unwrap();
+    let view = broker.view();
+    let mut client = RawClient::join(broker.addresses()[0], connect("a")).unwrap();
+    client.exchange(publish_1("t", "1", 1)).unwrap();
+    broker.shutdown();
+    assert!(all_closed.load(Ordering::Relaxed));
+    assert_eq!(view.history().unwrap().last("t", 9).len(), 1);
+}
+
+#[test]
+fn what_is_wrong_with_the_history_is_published() {
+    let folder = tempfile::tempdir().unwrap();
+    // A file stands where the folder should be.
+    let place = folder.path().join("history");
+    std::fs::write(&place, "in the way").unwrap();
+    let options = Options {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        shards: Some(1),
+        status_interval: Duration::from_millis(20),
+        history: Some(HistoryOptions::in_folder(&place)),
+        ..Options::default()
+    };
+    let broker = Broker::start(&options).unwrap();
+    let mut client = RawClient::join(broker.addresses()[0], connect("a")).unwrap();
+    client.exchange(publish_1("t", "1", 1)).unwrap();
+    broker.view().history().unwrap().flush();
+    client.exchange(subscribe("$SYS/broker/history/#", QoS::AtMostOnce)).unwrap();
+    let mut seen = std::collections::HashMap::new();
+    while seen.get("$SYS/broker/history/points/lost").map(String::as_str) != Some("1")
+        || seen.get("$SYS/broker/history/trouble").map(String::as_str) != Some("1")
+    {
+        let message = client.message().unwrap();
+        seen.insert(message.topic.to_string(), String::from_utf8(message.payload.to_vec()).unwrap());
+    }
+    broker.shutdown();
 }

@@ -134,7 +134,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     drop(administration);
     let view = broker.view();
     broker.shutdown();
-    closing::log(folder.as_deref(), &view.store_report());
+    let history = view.history().map(|history| history.report());
+    closing::log(folder.as_deref(), &view.store_report(), history.as_ref());
     Ok(ExitCode::SUCCESS)
 }
 

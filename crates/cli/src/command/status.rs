@@ -69,6 +69,9 @@ fn text(status: &Value) -> String {
             line("State", format!("kept in {folder}: {queued} queued, {on_disk} on the disk"));
         }
     }
+    if let Some(trouble) = status.pointer("/history/trouble").and_then(Value::as_str) {
+        line("History", format!("cannot be written, and points are not kept: {trouble}"));
+    }
     if status.pointer("/store/full") == Some(&Value::Bool(true)) {
         line("Disk", "full: what would have to be stored is refused until there is room".into());
     }
@@ -105,10 +108,11 @@ mod tests {
             "{fine}"
         );
         assert!(fine.contains("1,000 received, 2 sent, none dropped\n"), "{fine}");
-        assert!(!fine.contains("Lost") && !fine.contains("Disk"), "{fine}");
+        assert!(!fine.contains("History") && !fine.contains("Lost") && !fine.contains("Disk"), "{fine}");
         status["store"]["lost"]["words"] = json!("2 sessions");
         status["store"]["lost_since"] = json!({ "words": "1 queued message" });
         status["store"]["full"] = json!(true);
+        status["history"] = json!({ "trouble": "no room" });
         status["store"]["mending"] = json!(true);
         status["store"]["trouble"] = json!("no space left");
         status["messages"]["dropped"] = json!(3);
@@ -119,6 +123,7 @@ mod tests {
             "  Mending    ",
             "  Trouble    the disk said last: no space left",
             "  Disk       full",
+            "  History    cannot be written, and points are not kept: no room\n",
             "3 dropped ('darter drops'",
         ] {
             assert!(bad.contains(part), "{bad}");

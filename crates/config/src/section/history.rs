@@ -11,7 +11,8 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 /// In seconds.
-const DAY: u64 = 86_400;
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
 
 /// What is remembered of the values of topics. Payload and rate are among the [`Limits`](crate::Limits).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +25,9 @@ pub struct History {
     pub disk: u64,
     /// Most bytes in memory, for a server without a data folder.
     pub memory: u64,
-    /// How long points are kept at most.
+    /// How long points are kept, and up to an hour longer.
     pub retention: Duration,
-    /// How long roll-ups of minutes are kept at most.
+    /// How long roll-ups of minutes are kept, and up to a day longer.
     pub rollup_retention: Duration,
 }
 
@@ -124,7 +125,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Key {
             name: "disk",
-            meaning: "Most room on the disk; the oldest points make room for new ones.",
+            meaning: "Most room on the disk, and never more than is left free there; the oldest points make room for new ones.",
             kind: Kind::Number(Number {
                 unit: Unit::Bytes,
                 range: MIB..=1024 * GIB,
@@ -146,10 +147,10 @@ pub(crate) const SECTION: Section = Section {
         },
         Key {
             name: "retention",
-            meaning: "How long points are kept at most.",
+            meaning: "How long points are kept. They go by the hour, so that one may stay up to an hour longer.",
             kind: Kind::Number(Number {
                 unit: Unit::Seconds,
-                range: 60..=36_500 * DAY,
+                range: HOUR..=36_500 * DAY,
                 word: None,
                 get: |c| Some(c.history.retention.as_secs()),
                 set: |c, value| c.history.retention = value.map_or(c.history.retention, Duration::from_secs),
@@ -157,11 +158,11 @@ pub(crate) const SECTION: Section = Section {
         },
         Key {
             name: "rollup_retention",
-            meaning: "How long the roll-ups of minutes (count, least, mean and most of numbers) are kept at most. They \
-                      take much less room than points.",
+            meaning: "How long the roll-ups of minutes (count, least, mean and most of numbers) are kept. They go by the \
+                      day, so that one may stay up to a day longer, and take much less room than points.",
             kind: Kind::Number(Number {
                 unit: Unit::Seconds,
-                range: 60..=36_500 * DAY,
+                range: DAY..=36_500 * DAY,
                 word: None,
                 get: |c| Some(c.history.rollup_retention.as_secs()),
                 set: |c, value| {

@@ -78,7 +78,7 @@ impl Catalogue {
     pub(super) fn new(options: &HistoryOptions) -> Self {
         Self {
             files: BTreeMap::new(),
-            topics: Topics::new(options.interval_ms, options.max_topics),
+            topics: Topics::new(options.interval_ms, options.max_topics, options.max_name_bytes),
             minute: OpenMinute::default(),
             next_number: 1,
             trouble: None,

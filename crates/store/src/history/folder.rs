@@ -3,11 +3,13 @@
 use super::catalogue::{FileState, Known};
 use super::file_name::{FileName, What};
 use super::index;
-use super::options::MINUTE;
+use super::minute::Most;
+use super::options::{HistoryOptions, MINUTE};
 use super::reader::{NARROW, Reader};
 use super::record::{self, Chain, Checkpoint, Kind};
 use super::report::count;
-use super::retention::{self, Why};
+use super::retention;
+use super::room;
 use super::segment::Segment;
 use super::shared::Shared;
 use bytes::Bytes;
@@ -23,12 +25,15 @@ const LATE_MS: u64 = MINUTE;
 /// So many bytes are written at once.
 const WRITE_AT: usize = 64 << 10;
 
+/// So many bytes of roll-ups a minute may have however small the parts are.
+const LEAST_MINUTE: u64 = 64 << 10;
+
 /// Writes points and roll-ups.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) shared: Arc<Shared>,
     pub(super) path: PathBuf,
-    points: Option<Segment>,
+    pub(super) points: Option<Segment>,
     rollups: Option<Segment>,
     /// Files that could not be closed yet.
     unfinished: Vec<Segment>,
@@ -38,11 +43,14 @@ pub(super) struct Folder {
     pub(super) rolled: Checkpoint,
     /// Nothing is kept before.
     retry_at: Option<Instant>,
+    /// Bytes that all files may have now.
+    pub(super) cap: u64,
 }
 
 impl Folder {
     pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
         let (points, rollups, unfinished, pending) = (None, None, Vec::new(), Vec::new());
+        let cap = shared.options.disk_cap;
         Self {
             shared,
             path,
@@ -52,6 +60,7 @@ impl Folder {
             pending,
             rolled: Checkpoint::default(),
             retry_at: None,
+            cap,
         }
     }
 
@@ -75,7 +84,8 @@ impl Folder {
         if let Err(error) = self.flush_points() {
             self.fail(&error);
         }
-        if self.shared.catalogue().bytes() > self.shared.options.disk_cap {
+        self.measure();
+        if self.shared.catalogue().bytes() > self.cap {
             self.drop_doomed();
         }
     }
@@ -112,6 +122,24 @@ impl Folder {
         self.close(What::Rollups);
     }
 
+    /// Drops what is too old at a time that is sure, whether anybody publishes or not.
+    pub(super) fn sweep(&mut self, now: u64) {
+        let HistoryOptions { keep_points_ms, keep_rollups_ms, .. } = self.shared.options;
+        let ended = |segment: &Option<Segment>, keep: u64| {
+            segment.as_ref().is_some_and(|segment| segment.name.end() <= now.saturating_sub(keep))
+        };
+        if ended(&self.points, keep_points_ms)
+            && let Err(error) = self.close_points()
+        {
+            self.fail(&error);
+        }
+        if ended(&self.rollups, keep_rollups_ms) {
+            self.close(What::Rollups);
+        }
+        self.measure();
+        self.drop_old(Some(now));
+    }
+
     fn try_keep(&mut self, time: u64, message: &Message) -> io::Result<()> {
         let other_minute = |(_, pending, _): &(Arc<str>, u64, Bytes)| pending / MINUTE != time / MINUTE;
         if self.pending.last().is_some_and(other_minute) {
@@ -123,6 +151,7 @@ impl Folder {
         }
         if !self.points.as_ref().is_some_and(|segment| self.takes(segment, time)) {
             self.close_points()?;
+            self.measure();
             self.points = Some(self.open(What::Points, time)?);
             self.drop_doomed();
         }
@@ -143,7 +172,8 @@ impl Folder {
         let catalogue = &mut *catalogue;
         let Some(state) = catalogue.files.get_mut(&segment.name) else { return };
         let Some(series) = state.series() else { return };
-        if series.len() >= self.shared.options.max_topics && !series.contains_key(message.topic()) {
+        let HistoryOptions { max_topics, max_name_bytes, .. } = self.shared.options;
+        if !segment.has_room_for(message.topic(), series, max_topics, max_name_bytes) {
             return count(&self.shared.counters.too_many_topics, 1);
         }
         let topic = catalogue.topics.note(message.topic(), time);
@@ -173,6 +203,7 @@ impl Folder {
     }
 
     fn flush_points(&mut self) -> io::Result<()> {
+        let most = self.most_of_a_minute();
         let Some(segment) = &mut self.points else { return Ok(()) };
         if segment.waiting() == 0 {
             return Ok(());
@@ -187,7 +218,7 @@ impl Folder {
         }
         segment.publish(state);
         for (topic, time, payload) in self.pending.drain(..) {
-            let (topics, most) = (&mut catalogue.topics, self.shared.options.max_series);
+            let topics = &mut catalogue.topics;
             let left_out = catalogue.minute.add(topics, &topic, time, &payload, most);
             count(&self.shared.counters.too_many_series, left_out);
         }
@@ -211,35 +242,26 @@ impl Folder {
             self.rollups = Some(self.open(What::Rollups, start)?);
         }
         let Some(segment) = &mut self.rollups else { return Ok(()) };
-        {
-            let mut catalogue = self.shared.catalogue();
-            let catalogue = &mut *catalogue;
-            let Some(state) = catalogue.files.get_mut(&segment.name) else { return Ok(()) };
-            for (name, numbers) in &catalogue.minute.series {
-                let Some(series) = state.series() else { break };
-                if series.len() >= self.shared.options.max_series && !series.contains_key(name) {
-                    count(&self.shared.counters.too_many_series, numbers.count);
-                    continue;
-                }
-                segment.append(state, Kind::Rollup, name, start, &[&record::rollup(numbers)]);
-            }
-            let unfinished = self.unfinished.iter().filter(|segment| segment.name.what == What::Points);
-            let all = unfinished.map(Segment::checkpoint).chain([self.rolled]);
-            segment.append_checkpoints(state, all);
-        }
-        let written = segment.write();
+        let unfinished = self.unfinished.iter().filter(|segment| segment.name.what == What::Points);
+        let rolled = unfinished.map(Segment::checkpoint).chain([self.rolled]);
+        let written = write_minute(&self.shared, segment, rolled);
         let mut catalogue = self.shared.catalogue();
         let catalogue = &mut *catalogue;
         let Some(state) = catalogue.files.get_mut(&segment.name) else { return written };
         match written {
             Ok(()) => {
                 segment.publish(state);
-                // A busy minute's memory is not for ever.
-                catalogue.minute.series = std::collections::HashMap::new();
+                catalogue.minute.clear();
             }
             Err(_) => segment.discard(state),
         }
         written
+    }
+
+    /// How much of a minute there may be, so that a file of roll-ups is hardly longer than a part.
+    pub(super) fn most_of_a_minute(&self) -> Most {
+        let HistoryOptions { max_series, max_name_bytes, .. } = self.shared.options;
+        Most { series: max_series, names: max_name_bytes, bytes: self.part_bytes().max(LEAST_MINUTE) }
     }
 
     /// Ends the file of points. Its index also says that all of its points are in roll-ups, so these come first.
@@ -309,7 +331,7 @@ impl Folder {
             What::Points => options.bucket_ms,
             What::Rollups => options.rollup_bucket_ms,
         };
-        let known = self.shared.catalogue().with_room(what, time, len, options.part_bytes);
+        let known = self.shared.catalogue().with_room(what, time, len, self.part_bytes());
         if let Some(segment) = known.and_then(|name| self.reopen(name).ok()) {
             return Ok(segment);
         }
@@ -333,11 +355,12 @@ impl Folder {
             .get(&name)
             .map(|state| (state.bytes, matches!(state.known, Known::Index(_))));
         let (bytes, closed) = place.ok_or(ErrorKind::NotFound)?;
-        let segment = Segment::reopen(&self.path, name, bytes)?;
+        let mut segment = Segment::reopen(&self.path, name, bytes)?;
         if closed {
             let mut reader = Reader::open(&segment.path, bytes, NARROW)?;
             let index = index::read_last(&mut reader)?.ok_or(ErrorKind::InvalidData)?;
             let (series, _) = index::load(&mut reader, &index)?;
+            segment.count_names(&series);
             if let Some(state) = self.shared.catalogue().files.get_mut(&name) {
                 state.known = Known::Series(series);
             }
@@ -348,45 +371,53 @@ impl Folder {
     fn takes(&self, segment: &Segment, time: u64) -> bool {
         let late = segment.name.start.saturating_sub(LATE_MS);
         let fits = (late..segment.name.end()).contains(&time);
-        fits && !segment.has_failed() && u64::from(segment.end()) < self.shared.options.part_bytes
+        fits && !segment.has_failed() && u64::from(segment.end()) < self.part_bytes()
     }
 
-    fn drop_doomed(&self) {
+    pub(super) fn drop_doomed(&mut self) {
+        self.drop_old(None);
+    }
+
+    fn drop_old(&mut self, now: Option<u64>) {
         let open = [&self.points, &self.rollups].map(|slot| slot.as_ref().map(|segment| segment.name));
-        let doomed = retention::doomed(&self.shared.catalogue().files, open, &self.shared.options);
+        let doomed =
+            retention::doomed(&self.shared.catalogue().files, open, &self.shared.options, self.cap, now);
         for (name, why) in &doomed {
             match fs::remove_file(self.path.join(name.to_string())) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     self.shared.catalogue().trouble = Some(format!("{name} cannot be removed: {error}"));
-                    continue;
                 }
-                _ => {}
-            }
-            let gone = self.shared.catalogue().files.remove(name);
-            let points = gone.filter(|_| name.what == What::Points).map_or(0, |state| state.tally.count);
-            match why {
-                Why::Age => count(&self.shared.counters.too_old, points),
-                Why::Cap => count(&self.shared.counters.over_cap, points),
+                _ => self.forget(*name, *why),
             }
         }
         if !doomed.is_empty() {
-            self.shared.catalogue().forget_topics();
+            let mut catalogue = self.shared.catalogue();
+            catalogue.forget_topics();
+            // The system gives the room back when nobody has the file open.
+            self.unfinished.retain(|segment| catalogue.files.contains_key(&segment.name));
         }
     }
 
-    /// Nothing is kept for a while.
+    /// Nothing is kept for a while, unless room can be made.
     pub(super) fn fail(&mut self, error: &io::Error) {
+        self.discard_waiting();
+        if room::is_full(error) && self.make_room() {
+            return;
+        }
+        self.shared.catalogue().trouble = Some(error.to_string());
+        self.retry_at = Some(Instant::now() + self.shared.options.retry_after);
+    }
+
+    /// What waits is not kept.
+    pub(super) fn discard_waiting(&mut self) {
         count(&self.shared.counters.error, self.pending.len() as u64);
         self.pending.clear();
-        let mut catalogue = self.shared.catalogue();
         if let Some(segment) = &mut self.points
-            && let Some(state) = catalogue.files.get_mut(&segment.name)
+            && let Some(state) = self.shared.catalogue().files.get_mut(&segment.name)
             && segment.waiting() > 0
         {
             segment.discard(state);
         }
-        catalogue.trouble = Some(error.to_string());
-        self.retry_at = Some(Instant::now() + self.shared.options.retry_after);
     }
 
     fn slot(&mut self, what: What) -> &mut Option<Segment> {
@@ -395,4 +426,40 @@ impl Folder {
             What::Rollups => &mut self.rollups,
         }
     }
+}
+
+/// Writes the roll-ups of the open minute, a piece at a time, and how far points are in roll-ups now. The files of an earlier
+/// run count up to their last checkpoint: without it the pieces are none.
+fn write_minute(
+    shared: &Shared,
+    segment: &mut Segment,
+    rolled: impl Iterator<Item = Checkpoint>,
+) -> io::Result<()> {
+    let HistoryOptions { max_series, max_name_bytes, .. } = shared.options;
+    let (start, all) = {
+        let minute = &shared.catalogue().minute;
+        (
+            minute.start,
+            minute.series.iter().map(|(name, numbers)| (name.clone(), *numbers)).collect::<Vec<_>>(),
+        )
+    };
+    for (name, numbers) in &all {
+        {
+            let mut catalogue = shared.catalogue();
+            let Some(state) = catalogue.files.get_mut(&segment.name) else { return Ok(()) };
+            let Some(series) = state.series() else { break };
+            if !segment.has_room_for(name, series, max_series, max_name_bytes) {
+                count(&shared.counters.too_many_series, numbers.count);
+                continue;
+            }
+            segment.append(state, Kind::Rollup, name, start, &[&record::rollup(numbers)]);
+        }
+        if segment.waiting() >= WRITE_AT {
+            segment.write()?;
+        }
+    }
+    if let Some(state) = shared.catalogue().files.get_mut(&segment.name) {
+        segment.append_checkpoints(state, rolled);
+    }
+    segment.write()
 }

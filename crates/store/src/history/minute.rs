@@ -8,6 +8,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+/// What a series takes at most in a file: its name's record without the name, and its roll-up.
+const RECORDS: u64 = 64;
+
 /// What the numbers of one minute come to so far.
 #[derive(Debug, Default)]
 pub(super) struct OpenMinute {
@@ -15,6 +18,20 @@ pub(super) struct OpenMinute {
     pub(super) start: u64,
     /// By series.
     pub(super) series: HashMap<Arc<str>, Aggregate>,
+    /// Bytes of the names of the series, and of all that will be written.
+    names: usize,
+    bytes: u64,
+}
+
+/// How much one minute may have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    /// Series.
+    pub(super) series: usize,
+    /// Bytes of their names.
+    pub(super) names: usize,
+    /// Bytes in the file.
+    pub(super) bytes: u64,
 }
 
 impl OpenMinute {
@@ -30,7 +47,7 @@ impl OpenMinute {
         topic: &Arc<str>,
         time: u64,
         payload: &[u8],
-        most: usize,
+        most: Most,
     ) -> u64 {
         self.start = minute_of(time);
         if let Some(number) = fields::number(payload) {
@@ -45,11 +62,20 @@ impl OpenMinute {
         left_out
     }
 
-    fn put(&mut self, series: Arc<str>, number: f64, most: usize) -> bool {
-        let (room, number) = (self.series.len() < most, Aggregate::of(number));
+    /// Its roll-ups are written. A busy minute's memory is not for ever.
+    pub(super) fn clear(&mut self) {
+        *self = Self { start: self.start, ..Self::default() };
+    }
+
+    fn put(&mut self, series: Arc<str>, number: f64, most: Most) -> bool {
+        let names = self.names.saturating_add(series.len());
+        let bytes = self.bytes.saturating_add(RECORDS + series.len() as u64);
+        let room = self.series.len() < most.series && names <= most.names && bytes <= most.bytes;
+        let number = Aggregate::of(number);
         match self.series.entry(series) {
             Entry::Occupied(mut entry) => entry.get_mut().merge(&number),
             Entry::Vacant(entry) if room => {
+                (self.names, self.bytes) = (names, bytes);
                 entry.insert(number);
             }
             Entry::Vacant(_) => return false,

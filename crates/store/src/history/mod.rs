@@ -22,12 +22,14 @@ mod recovery;
 mod report;
 mod retention;
 mod ring;
+mod room;
 mod sample;
 mod scan;
 mod segment;
 mod shared;
 mod topics;
 mod walk;
+mod wall;
 mod worker;
 
 pub use options::{HistoryOptions, Place};
@@ -41,21 +43,23 @@ use report::{count, read};
 use sample::{Aggregate, Stretches};
 use shared::Shared;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use worker::Item;
 
 /// Times beyond, in the year 10889, are taken for this one.
 const LATEST: u64 = 1 << 48;
 
-/// Points of topics over time. Share it; dropping it writes what is left and waits for that.
+/// Points of topics over time. Share it; [`finish`](Self::finish) or dropping it writes what is left.
 #[derive(Debug)]
 pub struct History {
     shared: Arc<Shared>,
-    items: Option<SyncSender<Item>>,
-    thread: Option<JoinHandle<()>>,
+    /// None after the end.
+    items: RwLock<Option<SyncSender<Item>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl History {
@@ -72,8 +76,9 @@ impl History {
             .inspect_err(|error| {
                 shared.catalogue().trouble = Some(format!("its thread cannot be started: {error}"));
                 shared.set_ready();
+                shared.set_ended();
             });
-        Self { shared, items: Some(items), thread: thread.ok() }
+        Self { shared, items: RwLock::new(Some(items)), thread: Mutex::new(thread.ok()) }
     }
 
     /// Keeps a message as a point at `time_ms`, in milliseconds since 1970 of the wall clock. Never waits: where there is no
@@ -83,13 +88,16 @@ impl History {
         if message.payload().len() > options.max_payload {
             return count(&counters.too_large, 1);
         }
+        if message.topic().len() > options::LONGEST_TOPIC {
+            return count(&counters.name_too_long, 1);
+        }
         let size = message.size();
         if queued_bytes.fetch_add(size, Ordering::Relaxed).saturating_add(size) > options.queue_bytes {
             queued_bytes.fetch_sub(size, Ordering::Relaxed);
             return count(&counters.queue_full, 1);
         }
         let item = Item::Point(time_ms.min(LATEST), message);
-        let sent = self.items.as_ref().map_or(Err(TrySendError::Disconnected(())), |items| {
+        let sent = self.items().as_ref().map_or(Err(TrySendError::Disconnected(())), |items| {
             items.try_send(item).map_err(|error| match error {
                 TrySendError::Full(_) => TrySendError::Full(()),
                 TrySendError::Disconnected(_) => TrySendError::Disconnected(()),
@@ -191,15 +199,56 @@ impl History {
         report
     }
 
+    /// Why nothing is kept at the moment, if there is trouble. It is tried again by itself.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.catalogue().trouble.clone()
+    }
+
+    /// There is no room for what matters more: half of what is kept gives way, the oldest first. Does not wait; when too
+    /// much waits for the history's thread already, nothing is done.
+    pub fn make_room(&self) {
+        if let Some(items) = &*self.items() {
+            // A thread that has so much to do looks at the free room anyway.
+            let _ = items.try_send(Item::MakeRoom);
+        }
+    }
+
     /// Waits until everything that was recorded before is on the disk, can be asked for, or is counted.
     pub fn flush(&self) {
         let (answer, answered) = mpsc::sync_channel(1);
-        if let Some(items) = &self.items
-            && items.send(Item::Flush(answer)).is_ok()
-        {
+        // Who waits for room must not keep others from recording.
+        let items = self.items().clone();
+        if items.is_some_and(|items| items.send(Item::Flush(answer)).is_ok()) {
             // A thread that ended has nothing left to write.
             let _ = answered.recv();
         }
+    }
+
+    /// Writes what is left and ends. Nothing is recorded afterwards; what is there can still be asked for.
+    ///
+    /// Waits at most as long as `patience`: a disk that does not answer keeps nobody for ever. False when it has not ended.
+    #[must_use]
+    pub fn finish(&self, patience: Duration) -> bool {
+        *self.items.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if !self.shared.wait_until_ended(patience) {
+            return false;
+        }
+        self.join();
+        true
+    }
+
+    /// The thread is ending.
+    fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A thread that panicked has nothing to say.
+            let _ = thread.join();
+        }
+    }
+
+    fn items(&self) -> RwLockReadGuard<'_, Option<SyncSender<Item>>> {
+        self.items.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing in memory mode.
@@ -214,10 +263,27 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        self.items = None;
-        if let Some(thread) = self.thread.take() {
-            // A thread that panicked has nothing to say.
-            let _ = thread.join();
+        let items = self.items.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Who was told that it does not end need not wait again.
+        if items.is_some() {
+            drop(items);
+            self.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_that_hangs_keeps_nobody_for_ever() {
+        let history = History::open(HistoryOptions::in_memory());
+        let hanging = history.shared.ring();
+        history.record(1_000, Message::new(darter_codec::QoS::AtMostOnce, false, "t", [], b"1", None));
+        assert!(!history.finish(Duration::from_millis(20)));
+        drop(hanging);
+        assert!(history.finish(Duration::from_secs(60)));
+        assert_eq!(history.last("t", 9).len(), 1);
     }
 }

@@ -10,6 +10,8 @@ const DAY: u64 = 24 * HOUR;
 
 /// The largest payload that can be kept whatever the options say, in bytes.
 pub(super) const LARGEST_PAYLOAD: usize = 256 << 10;
+/// A longer topic name gets no points, in bytes.
+pub(super) const LONGEST_TOPIC: usize = 1 << 10;
 /// The longest bucket: one that is longer would hardly ever be dropped.
 const LONGEST_BUCKET: u64 = 366 * DAY;
 /// Offsets in a file are 32 bits wide; an index must fit behind the points.
@@ -38,7 +40,8 @@ pub struct HistoryOptions {
     /// A file that has grown to so many bytes is followed by another one of the same bucket. Default 64 MiB, never more than
     /// an eighth of the disk cap.
     pub part_bytes: u64,
-    /// Bytes of all files together; the oldest files go first. Roll-ups may take a quarter. Default 1 GiB.
+    /// Bytes of all files together, and never more than are left free on the disk; the oldest files go first. Roll-ups may
+    /// take a quarter. Default 1 GiB.
     pub disk_cap: u64,
     /// Bytes of all points in memory ([`Place::Memory`]); the oldest points go first. Default 16 MiB.
     pub memory_cap: usize,
@@ -52,6 +55,9 @@ pub struct HistoryOptions {
     pub max_topics: usize,
     /// Topics and fields with roll-ups in one file. Default 200,000.
     pub max_series: usize,
+    /// Bytes of the names of topics and fields, for each of: those that are listed, those in one file, those of the minute whose
+    /// roll-ups are not written yet. Default 16 MiB.
+    pub max_name_bytes: usize,
     /// Points that wait for the history's thread. Default 16,384.
     pub queue_points: usize,
     /// Bytes of the points that wait for the history's thread. Default 16 MiB.
@@ -89,6 +95,7 @@ impl HistoryOptions {
             max_payload: 64 << 10,
             max_topics: 100_000,
             max_series: 200_000,
+            max_name_bytes: 16 << 20,
             queue_points: 16_384,
             queue_bytes: 16 << 20,
             sync_every: Duration::from_secs(5),

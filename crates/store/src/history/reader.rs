@@ -65,6 +65,15 @@ impl Reader {
         Ok(&self.window[from..from + len])
     }
 
+    /// How long the record at `at` says that its body is; nothing if no record can begin there.
+    pub(super) fn claimed(&mut self, at: u32) -> io::Result<Option<u32>> {
+        match self.bytes(at, RECORD_HEADER as usize) {
+            Ok(bytes) => Ok(Head::read(bytes).map(|head| head.len)),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The record at `at`; nothing if there is none that is whole.
     pub(super) fn record(&mut self, at: u32) -> io::Result<Option<Record<'_>>> {
         if at < FILE_HEADER {

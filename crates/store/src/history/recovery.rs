@@ -8,8 +8,10 @@ use super::index;
 use super::reader::{NARROW, Reader, Record, WIDE};
 use super::record::{self, Chain, Checkpoint, FILE_HEADER, FORMAT, Head, Kind, RECORD_HEADER};
 use super::report::count;
+use super::retention;
 use super::scan::{self, Found};
 use super::segment::Segment;
+use crate::private;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -26,9 +28,11 @@ struct Survey {
 
 /// Opens a folder. What cannot be read is counted and left alone.
 pub(super) fn open(folder: &mut Folder) {
-    if let Err(error) = fs::create_dir_all(&folder.path) {
+    if let Err(error) = private::make_folder(&folder.path) {
         return folder.fail(&error);
     }
+    // One that is older than this rule.
+    private::close_to_others(&folder.path);
     let entries = match fs::read_dir(&folder.path) {
         Ok(entries) => entries,
         Err(error) => return folder.fail(&error),
@@ -52,6 +56,11 @@ pub(super) fn open(folder: &mut Folder) {
             Err(_) => count(&folder.shared.counters.unread, 1),
         }
     }
+    // Less may be wished for than before.
+    let last = retention::last_believed(&folder.shared.catalogue().files);
+    if let Some(last) = last {
+        folder.sweep(last);
+    }
 }
 
 impl Folder {
@@ -60,7 +69,7 @@ impl Folder {
         let path = self.path.join(name.to_string());
         let Ok(len) = u32::try_from(fs::metadata(&path)?.len()) else { return Ok(1) };
         if len <= FILE_HEADER {
-            // The server ended while it was made.
+            // The server ended while it was made: nothing is in it.
             fs::remove_file(&path)?;
             return Ok(0);
         }
@@ -131,7 +140,13 @@ impl Folder {
         }
         let was_closed = found.end < reader.end() && has_ended(reader, found.end)?;
         if found.tally.count == 0 {
-            fs::remove_file(self.path.join(name.to_string()))?;
+            let path = self.path.join(name.to_string());
+            if damaged == 0 {
+                fs::remove_file(path)?;
+            } else {
+                // Somebody may still get something out of it.
+                fs::rename(&path, path.with_extension("damaged"))?;
+            }
             return Ok(damaged);
         }
         let rolled = match survey.rolled.get(&name.number) {
@@ -211,7 +226,7 @@ impl Folder {
         }
         let mut catalogue = self.shared.catalogue();
         let catalogue = &mut *catalogue;
-        let most = self.shared.options.max_series;
+        let most = self.most_of_a_minute();
         let left_out = catalogue.minute.add(&mut catalogue.topics, topic, chain.time, &payload, most);
         count(&self.shared.counters.too_many_series, left_out);
         Ok(())

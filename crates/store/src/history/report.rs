@@ -32,6 +32,8 @@ pub struct NotKept {
     pub too_often: u64,
     /// The payload is longer than allowed.
     pub too_large: u64,
+    /// The topic name is longer than 1 KiB.
+    pub name_too_long: u64,
     /// Too much waited for the history's thread.
     pub queue_full: u64,
     /// Too many topics had points in the same bucket.
@@ -46,11 +48,20 @@ pub struct NotKept {
     pub too_many_series: u64,
 }
 
+impl NotKept {
+    /// Points that could not be kept, for want of room or for an error. Those that were too many by the rules are not among them.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.too_large + self.name_too_long + self.queue_full + self.too_many_topics + self.error
+    }
+}
+
 /// Counts up from any thread.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) too_often: AtomicU64,
     pub(super) too_large: AtomicU64,
+    pub(super) name_too_long: AtomicU64,
     pub(super) queue_full: AtomicU64,
     pub(super) too_many_topics: AtomicU64,
     pub(super) error: AtomicU64,
@@ -66,6 +77,7 @@ impl Counters {
         NotKept {
             too_often: read(&self.too_often),
             too_large: read(&self.too_large),
+            name_too_long: read(&self.name_too_long),
             queue_full: read(&self.queue_full),
             too_many_topics: read(&self.too_many_topics),
             error: read(&self.error),

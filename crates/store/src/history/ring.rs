@@ -25,8 +25,8 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(options: &HistoryOptions) -> Self {
-        // The ring forgets topics itself, when their last point goes.
-        let topics = Topics::new(options.interval_ms, usize::MAX);
+        // The ring forgets topics itself, when their last point goes; points count with their names.
+        let topics = Topics::new(options.interval_ms, usize::MAX, usize::MAX);
         let (points, order) = (BTreeMap::new(), VecDeque::new());
         Self { topics, points, order, bytes: 0, cap: options.memory_cap, most_topics: options.max_topics }
     }

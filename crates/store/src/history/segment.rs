@@ -5,7 +5,8 @@ use super::file_name::FileName;
 use super::index::{self, IndexPlace, Tally};
 use super::reader::offset;
 use super::record::{self, Chain, Checkpoint, Kind};
-use super::scan::Series;
+use super::scan::{Series, SeriesMap};
+use crate::private;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -24,22 +25,33 @@ pub(super) struct Segment {
     buffer: Vec<u8>,
     /// The series in the buffer.
     touched: Vec<Arc<str>>,
-    /// How the file was before the buffer.
-    before: Option<(Tally, u32)>,
+    /// How the file was at the last [`publish`](Self::publish).
+    before: Option<Before>,
+    /// Bytes of the names of all its series.
+    names: usize,
     /// It could not be written: another file may do better.
     failed: bool,
     /// Something was written since the last sync.
     dirty: bool,
 }
 
+/// What comes back when something cannot be written.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    tally: Tally,
+    checkpoint_at: u32,
+    written: u32,
+    names: usize,
+}
+
 impl Segment {
     /// Makes a file, and the folder if it is gone.
     pub(super) fn create(folder: &Path, name: FileName) -> io::Result<Self> {
         let path = folder.join(name.to_string());
-        let make = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let make = || private::new_file().read(true).create_new(true).open(&path);
         let mut file = match make() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder)?;
+                private::make_folder(folder)?;
                 make()?
             }
             made => made?,
@@ -67,7 +79,35 @@ impl Segment {
 
     fn at(name: FileName, path: PathBuf, file: File, written: u32) -> Self {
         let (buffer, touched) = (Vec::new(), Vec::new());
-        Self { name, path, file, written, buffer, touched, before: None, failed: false, dirty: true }
+        Self {
+            name,
+            path,
+            file,
+            written,
+            buffer,
+            touched,
+            before: None,
+            names: 0,
+            failed: false,
+            dirty: true,
+        }
+    }
+
+    /// Goes on with the series that are in the file.
+    pub(super) fn count_names(&mut self, series: &SeriesMap) {
+        self.names = series.keys().map(|name| name.len()).sum();
+    }
+
+    /// Whether the file has room for a series: for its number, and the bytes of its name.
+    pub(super) fn has_room_for(
+        &self,
+        name: &str,
+        series: &SeriesMap,
+        most: usize,
+        most_names: usize,
+    ) -> bool {
+        let fits = series.len() < most && self.names.saturating_add(name.len()) <= most_names;
+        fits || series.contains_key(name)
     }
 
     /// Where the next record will stand.
@@ -110,6 +150,7 @@ impl Segment {
         let mut known = known.unwrap_or_else(|| {
             let name_at = self.end();
             record::push(&mut self.buffer, name_at, Kind::Name, &[name.as_bytes()]);
+            self.names += name.len();
             Series { name_at, last_at: 0, written_at: 0 }
         });
         let at = self.end();
@@ -136,7 +177,8 @@ impl Segment {
         state.checkpoint_at = at;
     }
 
-    /// Writes what waits. After an error nothing of it is in the file, as far as the system allows.
+    /// Writes what waits; long things are written in pieces before they are published together. After an error what was not
+    /// published is not in the file, as far as the system allows.
     pub(super) fn write(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -146,8 +188,6 @@ impl Segment {
         let done = self.file.seek(start).and_then(|_| self.file.write_all(&self.buffer));
         if done.is_err() {
             self.failed = true;
-            // Should this fail as well, the next record is written over what is there.
-            let _ = self.file.set_len(self.written.into());
             return done;
         }
         self.written = self.end();
@@ -173,8 +213,11 @@ impl Segment {
         state.failed = true;
         self.buffer.clear();
         if let Some(before) = self.before.take() {
-            (state.tally, state.checkpoint_at) = before;
+            (state.tally, state.checkpoint_at) = (before.tally, before.checkpoint_at);
+            (self.written, self.names) = (before.written, before.names);
         }
+        // Should this fail, the next record is written over what is there.
+        let _ = self.file.set_len(self.written.into());
         if let Known::Series(known) = &mut state.known {
             for name in self.touched.drain(..) {
                 if let Some(series) = known.get_mut(&name) {
@@ -195,7 +238,12 @@ impl Segment {
 
     /// Writes the index for good.
     pub(super) fn write_index(&mut self) -> io::Result<()> {
-        self.write().and_then(|()| self.sync()).inspect_err(|_| self.buffer.clear())
+        let ended = self.write().and_then(|()| self.sync());
+        ended.inspect_err(|_| {
+            self.buffer.clear();
+            // As above.
+            let _ = self.file.set_len(self.written.into());
+        })
     }
 
     /// Whether the disk was not asked yet to keep all that was written.
@@ -213,6 +261,11 @@ impl Segment {
     }
 
     fn remember(&mut self, state: &FileState) {
-        self.before.get_or_insert((state.tally, state.checkpoint_at));
+        self.before.get_or_insert(Before {
+            tally: state.tally,
+            checkpoint_at: state.checkpoint_at,
+            written: self.written,
+            names: self.names,
+        });
     }
 }

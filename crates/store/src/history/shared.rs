@@ -6,6 +6,18 @@ use super::report::Counters;
 use super::ring::Ring;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How far the history's thread is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It looks at the files of earlier runs.
+    Opening,
+    /// Questions can be answered.
+    Ready,
+    /// It writes no more.
+    Ended,
+}
 
 /// Everything that more than one thread sees. Locks are held to look something up, never while the disk works.
 #[derive(Debug)]
@@ -16,8 +28,8 @@ pub(super) struct Shared {
     pub(super) queued_bytes: AtomicUsize,
     catalogue: Mutex<Catalogue>,
     ring: Mutex<Ring>,
-    ready: Mutex<bool>,
-    is_ready: Condvar,
+    stage: Mutex<Stage>,
+    changed: Condvar,
 }
 
 impl Shared {
@@ -27,8 +39,8 @@ impl Shared {
             queued_bytes: AtomicUsize::new(0),
             catalogue: Mutex::new(Catalogue::new(&options)),
             ring: Mutex::new(Ring::new(&options)),
-            ready: Mutex::new(false),
-            is_ready: Condvar::new(),
+            stage: Mutex::new(Stage::Opening),
+            changed: Condvar::new(),
             options,
         }
     }
@@ -45,16 +57,32 @@ impl Shared {
 
     /// Files of earlier runs have been looked at, or never will be.
     pub(super) fn set_ready(&self) {
-        *lock(&self.ready) = true;
-        self.is_ready.notify_all();
+        self.set(Stage::Ready);
+    }
+
+    /// The history's thread writes no more.
+    pub(super) fn set_ended(&self) {
+        self.set(Stage::Ended);
     }
 
     /// Waits until questions can be answered.
     pub(super) fn wait_until_ready(&self) {
-        let mut ready = lock(&self.ready);
-        while !*ready {
-            ready = self.is_ready.wait(ready).unwrap_or_else(PoisonError::into_inner);
-        }
+        let stage = lock(&self.stage);
+        let ready = self.changed.wait_while(stage, |stage| *stage < Stage::Ready);
+        drop(ready.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until the history's thread writes no more. False when the time is over before.
+    pub(super) fn wait_until_ended(&self, patience: Duration) -> bool {
+        let stage = lock(&self.stage);
+        let ended = self.changed.wait_timeout_while(stage, patience, |stage| *stage < Stage::Ended);
+        *ended.unwrap_or_else(PoisonError::into_inner).0 == Stage::Ended
+    }
+
+    fn set(&self, stage: Stage) {
+        let mut now = lock(&self.stage);
+        *now = stage.max(*now);
+        self.changed.notify_all();
     }
 }
 

@@ -16,6 +16,9 @@ pub(super) struct Topics {
     known: BTreeMap<Arc<str>, Topic>,
     interval: u64,
     most: usize,
+    /// Bytes of all names, and how many there may be.
+    names: usize,
+    most_names: usize,
 }
 
 #[derive(Debug)]
@@ -29,9 +32,10 @@ struct Topic {
 }
 
 impl Topics {
-    /// No topic yet. Each may have one point in `interval` milliseconds, or any number if that is 0, and `most` are listed.
-    pub(super) fn new(interval: u64, most: usize) -> Self {
-        Self { known: BTreeMap::new(), interval, most: most.max(1) }
+    /// No topic yet. Each may have one point in `interval` milliseconds, or any number if that is 0, and `most` are
+    /// listed, whose names have at most `most_names` bytes together.
+    pub(super) fn new(interval: u64, most: usize, most_names: usize) -> Self {
+        Self { known: BTreeMap::new(), interval, most: most.max(1), names: 0, most_names }
     }
 
     /// Whether a point at this time comes after the topic's last one.
@@ -54,7 +58,8 @@ impl Topics {
             }
             return name;
         }
-        self.make_room();
+        self.make_room(name.len());
+        self.names += name.len();
         let name: Arc<str> = name.into();
         self.known.insert(name.clone(), Topic { newest: time, last, fields: Vec::new() });
         name
@@ -64,7 +69,8 @@ impl Topics {
     pub(super) fn list(&mut self, name: &str, newest: u64) {
         if let Some(topic) = self.known.get_mut(name) {
             topic.newest = topic.newest.max(newest);
-        } else if self.known.len() < self.most {
+        } else if self.known.len() < self.most && self.names.saturating_add(name.len()) <= self.most_names {
+            self.names += name.len();
             self.known.insert(name.into(), Topic { newest, last: None, fields: Vec::new() });
         }
     }
@@ -90,7 +96,11 @@ impl Topics {
             return None;
         }
         let series: Arc<str> = fields::series(topic, Some(path)).into();
-        fields.push(series.clone());
+        // Without room it is made again each time.
+        if self.names.saturating_add(series.len()) <= self.most_names {
+            self.names += series.len();
+            fields.push(series.clone());
+        }
         Some(series)
     }
 
@@ -107,26 +117,75 @@ impl Topics {
 
     /// Forgets topics without points from this time on.
     pub(super) fn forget_before(&mut self, oldest: u64) {
-        self.known.retain(|_, topic| topic.newest >= oldest);
+        self.keep_those(|topic| topic.newest >= oldest);
     }
 
     pub(super) fn forget(&mut self, name: &str) {
-        self.known.remove(name);
+        if let Some(topic) = self.known.remove(name) {
+            self.names -= topic.names(name);
+        }
     }
 
-    /// An eighth of the topics, those that were quiet for the longest time, leaves the list when it is full.
-    fn make_room(&mut self) {
-        if self.known.len() < self.most {
-            return;
+    /// An eighth of the topics, those that were quiet for the longest time, leaves the list when it is full, and again until
+    /// there is room for a name of so many bytes.
+    fn make_room(&mut self, name: usize) {
+        while self.known.len() >= self.most
+            || (self.names.saturating_add(name) > self.most_names && !self.known.is_empty())
+        {
+            self.drop_an_eighth();
         }
+    }
+
+    fn drop_an_eighth(&mut self) {
         let mut times: Vec<u64> = self.known.values().map(|topic| topic.newest).collect();
         let middle = (times.len() / 8).min(times.len() - 1);
         let oldest = *times.select_nth_unstable(middle).1;
         let mut leaving = middle + 1;
-        self.known.retain(|_, topic| {
+        self.keep_those(|topic| {
             let leaves = topic.newest <= oldest && leaving > 0;
             leaving -= usize::from(leaves);
             !leaves
         });
+    }
+
+    fn keep_those(&mut self, mut stays: impl FnMut(&Topic) -> bool) {
+        let names = &mut self.names;
+        self.known.retain(|name, topic| {
+            let stays = stays(topic);
+            *names -= if stays { 0 } else { topic.names(name) };
+            stays
+        });
+    }
+}
+
+impl Topic {
+    /// Bytes of its name and those of its fields.
+    fn names(&self, name: &str) -> usize {
+        name.len() + self.fields.iter().map(|field| field.len()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_a_bound_in_bytes_whatever_comes_and_goes() {
+        let mut topics = Topics::new(1_000, 1_000, 2_000);
+        for n in 0..500_u64 {
+            let name = topics.note(&format!("{n:0>100}"), n);
+            for field in ["a", "b", "c"] {
+                assert!(topics.field(&name, field).is_some(), "a field has a name even when it is not noted");
+            }
+            topics.list(&format!("{n:0>50}"), n);
+            if n % 7 == 0 {
+                topics.forget(&name);
+            }
+            let bytes: usize = topics.known.iter().map(|(name, topic)| topic.names(name)).sum();
+            assert_eq!(topics.names, bytes);
+            assert!(bytes <= 2_000, "{bytes}");
+        }
+        topics.forget_before(u64::MAX);
+        assert_eq!((topics.names, topics.len()), (0, 0));
     }
 }

@@ -4,20 +4,26 @@ use super::folder::Folder;
 use super::options::Place;
 use super::recovery;
 use super::shared::Shared;
+use super::wall::{self, Wall};
 use darter_codec::Message;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// So many items are taken before what waits is written.
 const BATCH: usize = 512;
+
+/// How often it is looked for what is too old.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A point, and its time.
     Point(u64, Message),
+    /// Half of all files shall go.
+    MakeRoom,
     /// Everything before shall be kept for good; then the sender is answered.
     Flush(SyncSender<()>),
 }
@@ -25,6 +31,7 @@ pub(super) enum Item {
 /// Works until nobody can tell it anything any more.
 pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
     // Whatever happens here, nobody shall wait for ever.
+    let _ended = Ended(shared);
     let ready = Ready(shared);
     match &shared.options.place {
         Place::Memory => {
@@ -35,6 +42,7 @@ pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
                         taken(shared, &message);
                         shared.ring().keep(time, message, &shared.counters);
                     }
+                    Item::MakeRoom => {}
                     Item::Flush(answer) => drop(answer.send(())),
                 }
             }
@@ -51,12 +59,12 @@ pub(super) fn run(shared: &Arc<Shared>, items: &Receiver<Item>) {
 fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
     let every = folder.shared.options.sync_every;
     let mut sync_at = Instant::now() + every;
+    let mut sweep_at = Instant::now() + SWEEP_EVERY;
+    let mut wall = Wall::new(Instant::now(), wall::since_1970());
     loop {
-        // With nothing to sync there is no reason to wake up.
-        let first = match folder.is_dirty() {
-            true => items.recv_timeout(sync_at.saturating_duration_since(Instant::now())),
-            false => items.recv().map_err(RecvTimeoutError::from),
-        };
+        // With nothing to sync there is no other reason to wake up.
+        let next = if folder.is_dirty() { sync_at.min(sweep_at) } else { sweep_at };
+        let first = items.recv_timeout(next.saturating_duration_since(Instant::now()));
         let mut answers = Vec::new();
         match first {
             Ok(first) => {
@@ -66,6 +74,7 @@ fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
                             taken(&folder.shared, &message);
                             folder.keep(time, &message);
                         }
+                        Item::MakeRoom => drop(folder.make_room()),
                         Item::Flush(answer) => answers.push(answer),
                     }
                 }
@@ -74,9 +83,16 @@ fn keep_files(folder: &mut Folder, items: &Receiver<Item>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        if !answers.is_empty() || Instant::now() >= sync_at {
+        if !answers.is_empty() || (folder.is_dirty() && Instant::now() >= sync_at) {
             folder.sync();
             sync_at = Instant::now() + every;
+        }
+        if Instant::now() >= sweep_at {
+            sweep_at = Instant::now() + SWEEP_EVERY;
+            let quiet = folder.shared.options.bucket_ms;
+            if let Some(now) = wall.believed(Instant::now(), wall::since_1970(), quiet) {
+                folder.sweep(now);
+            }
         }
         for answer in answers {
             // Who asked may have gone.
@@ -97,5 +113,14 @@ struct Ready<'s>(&'s Shared);
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
         self.0.set_ready();
+    }
+}
+
+/// Says that nothing is written any more when it is dropped.
+struct Ended<'s>(&'s Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.set_ended();
     }
 }

@@ -252,3 +252,18 @@ fn a_payload_that_looks_like_a_record_is_none() {
     let report = history.report();
     assert_eq!((report.points, report.damaged), (81, 1));
 }
+
+#[test]
+fn a_file_of_which_nothing_can_be_read_is_set_aside() {
+    let (folder, history) = written();
+    drop(history);
+    let file = folder.files("points").remove(0);
+    let rubbish = vec![0x55; fs::metadata(&file).unwrap().len().try_into().unwrap()];
+    fs::write(&file, &rubbish).unwrap();
+    let history = folder.open();
+    assert_eq!(check_rest(&history), 40, "the other bucket");
+    assert!(history.report().damaged > 0);
+    assert_eq!(fs::read(file.with_extension("damaged")).unwrap(), rubbish);
+    drop(history);
+    assert_eq!(folder.open().report().damaged, 0, "it is not met again");
+}

@@ -160,3 +160,75 @@ fn a_topic_has_roll_ups_of_sixteen_fields() {
         |n: u64| !history.downsampled("t", Some(&format!("f{n:02}")), START..START + MINUTE, 1).is_empty();
     assert_eq!((0..20).filter(|n| with(*n)).count(), 16);
 }
+
+#[test]
+fn a_topic_with_a_very_long_name_has_no_history_and_is_counted() {
+    for in_files in [true, false] {
+        let folder = Folder::new();
+        let options = if in_files { folder.options() } else { HistoryOptions::in_memory() };
+        let history = History::open(options);
+        let (long, too_long) = ("t".repeat(1 << 10), "t".repeat((1 << 10) + 1));
+        history.record(START, message(&long, "1"));
+        history.record(START, message(&too_long, "1"));
+        history.flush();
+        let report = history.report();
+        assert_eq!((report.points, report.not_kept.name_too_long), (1, 1));
+        assert_eq!(history.topics("", 9), [long]);
+    }
+}
+
+#[test]
+fn names_are_bounded_by_their_bytes() {
+    let folder = Folder::new();
+    let history = History::open(HistoryOptions { max_name_bytes: 10_000, ..folder.options() });
+    for n in 0..40 {
+        let fields: Vec<String> = (0..16).map(|field| format!(r#""{field:0>100}":1"#)).collect();
+        history.record(START, message(&format!("{n:0>500}"), &format!("{{{}}}", fields.join(","))));
+    }
+    history.record(START + MINUTE, message("t", "1"));
+    history.flush();
+    let report = history.report();
+    assert_eq!(report.points + report.not_kept.too_many_topics, 41);
+    assert_eq!(report.points, 20, "of five hundred bytes each");
+    assert!(report.not_kept.too_many_series > 250, "{report:?}");
+    assert!(history.topics("", 100).iter().map(String::len).sum::<usize>() <= 10_000);
+    let rollups = fs::metadata(&folder.files("rollups")[0]).unwrap().len();
+    assert!(rollups < 15_000, "{rollups} bytes");
+}
+
+#[test]
+fn a_file_of_roll_ups_stays_near_its_part_however_much_a_minute_has() {
+    let folder = Folder::new();
+    let options = HistoryOptions { part_bytes: 100_000, ..folder.options() };
+    let history = History::open(options.clone());
+    let numbers = 3_000;
+    for n in 0..numbers {
+        history.record(START, message(&format!("{n:0>100}"), "1"));
+    }
+    history.record(START + MINUTE, message("t", "1"));
+    history.flush();
+    let left_out = history.report().not_kept.too_many_series;
+    assert!(left_out > 0 && left_out < numbers, "{left_out}");
+    drop(history);
+    for file in folder.files("rollups") {
+        assert!(fs::metadata(file).unwrap().len() < 200_000);
+    }
+    // What was written in pieces is there as a whole.
+    let history = History::open(options);
+    let with =
+        |n: u64| !history.downsampled(&format!("{n:0>100}"), None, START..START + MINUTE, 1).is_empty();
+    assert_eq!((0..numbers).filter(|n| with(*n)).count() as u64, numbers - left_out);
+}
+
+#[test]
+fn what_is_too_old_for_new_options_is_gone_right_after_the_start() {
+    let folder = Folder::new();
+    let history = folder.open();
+    for n in 0..20 {
+        history.record(START + n * HOUR, message("t", "1"));
+    }
+    drop(history);
+    let history = History::open(HistoryOptions { keep_points_ms: 5 * HOUR, ..folder.options() });
+    assert_eq!(history.range("t", 0..u64::MAX, 99).len(), 6);
+    assert_eq!(history.report().not_kept.too_old, 14);
+}

@@ -2,6 +2,9 @@
 
 use crate::scene::{Folder, HOUR, MINUTE, SECOND, START, message, plain, times};
 use darter_store::history::{History, HistoryOptions};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 fn fill(history: &History, seconds: std::ops::Range<u64>) {
     for n in seconds {
@@ -104,10 +107,10 @@ fn files_of_others_are_left_alone() {
     let folder = Folder::new();
     fill(&folder.open(), 0..10);
     for name in ["notes.txt", "points-1-2-3.log", "points-000000000000001-2-3.log.old"] {
-        std::fs::write(folder.path().join(name), "mine").unwrap();
+        fs::write(folder.path().join(name), "mine").unwrap();
     }
     check(&folder.open(), 10);
-    assert_eq!(std::fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "mine");
     assert_eq!(folder.files("points").len(), 3);
 }
 
@@ -116,16 +119,59 @@ fn a_file_of_a_newer_format_is_left_alone() {
     let folder = Folder::new();
     fill(&folder.open(), 0..10);
     let file = &folder.files("points")[0];
-    let mut bytes = std::fs::read(file).unwrap();
+    let mut bytes = fs::read(file).unwrap();
     bytes[11] = 2;
     let crc = crc32fast::hash(&bytes[..12]);
     bytes[12..16].copy_from_slice(&crc.to_be_bytes());
-    std::fs::write(file, &bytes).unwrap();
+    fs::write(file, &bytes).unwrap();
     let history = folder.open();
     assert_eq!(history.last("t", 1), []);
     history.record(START, message("t", "new"));
     history.flush();
     assert_eq!(history.last("t", 1).len(), 1);
     drop(history);
-    assert_eq!(std::fs::read(file).unwrap(), bytes);
+    assert_eq!(fs::read(file).unwrap(), bytes);
+}
+
+#[test]
+fn a_finished_history_is_whole_while_others_still_hold_it() {
+    for in_files in [true, false] {
+        let folder = Folder::new();
+        let options = if in_files { folder.options() } else { HistoryOptions::in_memory() };
+        let history = Arc::new(History::open(options));
+        let other = history.clone();
+        history.record(START, message("t", "1"));
+        assert!(history.finish(Duration::from_secs(60)));
+        assert!(history.finish(Duration::ZERO), "it has ended");
+        assert_eq!(times(&other.last("t", 9)), [START], "it can still be asked");
+        other.record(START + SECOND, message("t", "2"));
+        other.flush();
+        assert_eq!(other.report().not_kept.error, 1);
+        if in_files {
+            // The file was closed: whoever opens the folder now has it for himself.
+            let before = fs::read(&folder.files("points")[0]).unwrap();
+            assert_eq!(times(&folder.open().last("t", 9)), [START]);
+            drop((history, other));
+            assert_eq!(fs::read(&folder.files("points")[0]).unwrap(), before);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_a_history() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = Folder::new();
+    let history = folder.open();
+    history.record(START, message("t", "1"));
+    history.record(START + MINUTE, message("t", "1"));
+    history.flush();
+    assert_eq!(mode(folder.path()), 0o700);
+    assert_eq!(folder.files("").iter().map(|file| mode(file)).collect::<Vec<_>>(), [0o600, 0o600]);
+    drop(history);
+    // A folder that was made when others could still read it.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder.open().flush();
+    assert_eq!(mode(folder.path()), 0o700);
 }
