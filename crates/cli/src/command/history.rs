@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NOTES: &str = "\
-The server remembers at most one message of each topic and second, and drops the oldest when there are too many \
+The server remembers at most one message of each topic and second, the first that came in it, and drops the oldest when there are too many \
 (docs/config.md, [history]). Times are local: \"2026-11-21 14:30\", 14:30 or 2026-11-21; with Z or an offset in that zone; \
 or 15min, 2h, 7d for so long ago.
 

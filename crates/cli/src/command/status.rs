@@ -59,8 +59,10 @@ fn text(status: &Value) -> String {
     };
     let (received, sent) = (number(count("/messages/received")), number(count("/messages/sent")));
     line("Messages", format!("{received} received, {sent} sent, {dropped}"));
-    let retained = counted(count("/retained/messages"), "message");
-    line("Retained", format!("{retained}, {}", size(count("/retained/bytes"))));
+    // Of what is kept, the server's own topics are no part.
+    let is_kept = status.pointer("/store/folder").is_some_and(|folder| !folder.is_null());
+    let retained = count(if is_kept { "/store/retained" } else { "/retained/messages" });
+    line("Retained", counted(retained, "message"));
     match status.pointer("/store/folder").and_then(Value::as_str) {
         None => line("State", "in memory; it is gone when the server stops".into()),
         Some(folder) => {

@@ -84,7 +84,7 @@ pub(crate) const SECTION: Section = Section {
         },
         Key {
             name: "interval",
-            meaning: "At most one point of each topic in this time.",
+            meaning: "At most one point of each topic in this time: the first message that comes in it.",
             kind: Kind::Number(Number {
                 unit: Unit::Milliseconds,
                 range: 1_000..=3_600_000,
