@@ -21,7 +21,7 @@ pub(crate) struct Groups {
     groups: Slab<Group>,
     by_key: HashMap<Arc<str>, u32>,
     /// Ended sessions whose shared messages are still to be given to other members.
-    departed: HashMap<SessionNumber, Arc<str>>,
+    departed: HashMap<SessionNumber, Departed>,
 }
 
 #[derive(Debug)]
@@ -48,6 +48,21 @@ pub struct Member {
     /// Whether its client is connected.
     pub online: bool,
 }
+
+/// An ended session while its queue is looked through.
+#[derive(Debug)]
+struct Departed {
+    client: Arc<str>,
+    /// The sequence after the last one of its queue.
+    end: u64,
+    /// What those wait for that got its messages so far.
+    wait: Wait,
+    /// Some went to owners of groups on other shards.
+    elsewhere: bool,
+}
+
+/// Rows of an ended session's queue that are looked at together.
+const DEPARTED_ROWS: usize = 1024;
 
 impl Groups {
     fn join(&mut self, key: &Arc<str>, member: Member) -> (u32, bool) {
@@ -280,27 +295,32 @@ impl Shard {
     }
 
     /// A session ended that may have shared messages: reads its queue before it goes.
-    pub(crate) fn depart(&mut self, session: SessionNumber, client: Arc<str>) {
-        self.groups.departed.insert(session, client);
-        self.load(session, Load { slot: NONE, next: 0, unanswered: 0 }, 0, usize::MAX);
+    pub(crate) fn depart(&mut self, session: SessionNumber, client: Arc<str>, end: u64) {
+        let departed = Departed { client, end, wait: Wait::order(), elsewhere: false };
+        self.groups.departed.insert(session, departed);
+        self.load_departed(session, 0);
     }
 
-    /// The queue of an ended session: what it did not acknowledge of its shared subscriptions goes to other members,
-    /// except QoS 2 that was sent already. False when the session has not ended.
+    /// Asks for a page of an ended session's queue, which may be far larger than memory.
+    fn load_departed(&mut self, session: SessionNumber, from: u64) {
+        self.load(session, Load { slot: NONE, next: 0, unanswered: 0 }, from, DEPARTED_ROWS);
+    }
+
+    /// A page of the queue of an ended session: what it did not acknowledge of its shared subscriptions goes to other
+    /// members, except QoS 2 that was sent already. False when the session has not ended.
     pub(crate) fn handle_departed_rows(
         &mut self,
         now: u64,
         session: SessionNumber,
         rows: &[(u64, QueueRow)],
+        through: u64,
     ) -> bool {
-        let Some(client) = self.groups.departed.remove(&session) else { return false };
-        let mut wait = Wait::order();
-        let mut elsewhere = false;
+        let Some(mut departed) = self.groups.departed.remove(&session) else { return false };
         for (_, row) in rows {
             let Some(key) = row.origin.as_ref().and_then(|origin| origin.group.as_ref()) else {
                 if row.state == RowState::Waiting {
-                    let topic = row.message.topic();
-                    self.out.drops.count(&client, topic, DropReason::SessionEnded, &mut self.out.counters);
+                    let (client, topic) = (&departed.client, row.message.topic());
+                    self.out.drops.count(client, topic, DropReason::SessionEnded, &mut self.out.counters);
                 }
                 continue;
             };
@@ -309,15 +329,21 @@ impl Shard {
             }
             let owner = self.place.choose(key);
             if owner == self.place.index {
-                wait.join(self.give_to_group(now, key, row));
+                departed.wait.join(self.give_to_group(now, key, row));
             } else {
-                elsewhere = true;
+                departed.elsewhere = true;
                 let publication =
                     self.out.spread.open(row.origin.as_ref().and_then(|origin| origin.publication));
                 let item = PeerItem::Reroute { key: key.clone(), message: row.message.clone(), publication };
                 self.peers.send(owner, item);
             }
         }
+        if through < departed.end {
+            self.groups.departed.insert(session, departed);
+            self.load_departed(session, through);
+            return true;
+        }
+        let Departed { client, mut wait, elsewhere, .. } = departed;
         if elsewhere {
             self.peers.barrier(&mut wait);
         }

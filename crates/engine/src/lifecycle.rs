@@ -38,6 +38,8 @@ impl Shard {
         if !with_will && session.will.take().is_some() {
             // DISCONNECT with reason 0 discards the will [MQTT-3.14.4-3].
             self.out.persist.push(Change::WillCleared { session: number });
+            // Nobody waits for it, but a power cut a moment later should not bring the will back.
+            self.out.batch_wanted = true;
         }
         let delay = session.will.as_ref().map(|will| will.delay.min(expiry));
         let will_at = match delay {
@@ -94,7 +96,7 @@ impl Shard {
                 let left = Left { ends_at: Some(now), will_at: None };
                 self.out.persist.push(Change::Left { session: session.number, left });
             }
-            self.depart(session.number, client.clone());
+            self.depart(session.number, client.clone(), session.queue.next);
         } else if session.kept || session.queue.next > 0 {
             self.out.persist.push(Change::SessionEnded { session: session.number, client: client.clone() });
         }

@@ -220,7 +220,7 @@ impl Shard {
         }
         let Load { slot, next: asked, .. } = *load;
         self.loads.remove(&session);
-        if self.handle_departed_rows(now, session, &rows) {
+        if self.handle_departed_rows(now, session, &rows, through) {
             return;
         }
         let Some(session) = self.out.sessions.get_mut(slot as usize).filter(|one| one.number == session)

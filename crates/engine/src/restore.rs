@@ -58,7 +58,7 @@ impl Shard {
         self.restore_session_number(kept.session);
         if kept.expiry == 0 || !self.is_newest(now, &kept) {
             if kept.has_shared_rows {
-                self.depart(kept.session, kept.client);
+                self.depart(kept.session, kept.client, kept.next);
             } else {
                 self.out.persist.push(Change::SessionEnded { session: kept.session, client: kept.client });
             }

@@ -157,6 +157,26 @@ battery! {
         assert!(pair.drain(members[0]).is_empty(), "once");
     }
 
+    fn a_long_queue_of_an_ended_member_goes_to_another_whole(pair: &mut Pair) {
+        const MESSAGES: u16 = 3_000;
+        let members = members(pair, 2, QoS::AtLeastOnce);
+        pair.lose(members[0]);
+        pair.lose(members[1]);
+        let p = pair.join(connect("p"));
+        for number in 1..=MESSAGES {
+            pair.exchange(p, publish_1("t/x", &number.to_string(), number));
+        }
+        pair.advance(50_000);
+        let stays = pair.join(resume(&pair.name_on(0, "member"), 100));
+        let mut seen = pair.drain_texts(stays);
+        assert!(seen.len() < 2_500, "the other one has many");
+        pair.advance(51_000);
+        seen.extend(pair.drain_texts(stays));
+        let mut seen: Vec<u16> = seen.iter().map(|text| text.parse().unwrap()).collect();
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(1..=MESSAGES), "{} of {MESSAGES}", seen.len());
+    }
+
     fn qos_2_that_was_sent_never_moves(pair: &mut Pair) {
         let members = members(pair, 2, QoS::ExactlyOnce);
         let p = pair.join(connect("p"));
