@@ -31,6 +31,8 @@ pub(crate) struct Wish {
     wanted: bool,
     standing: Standing,
     changed: Option<Instant>,
+    /// It was asked for while the disk was at fault.
+    excused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Wish {
             wanted: true,
             standing: Standing::None,
             changed: None,
+            excused: false,
         }
     }
 
@@ -148,7 +151,7 @@ impl Subscriber {
                         wish.standing = Standing::Asked(None);
                         wish.changed = Some(scene.now);
                         let what = format!("SUBSCRIBE to {} with {reason:?}", wish.filter);
-                        if !scene.excused {
+                        if !scene.excused && !wish.excused {
                             scene.ledger.blame(&client.name, Fault::Refused { what });
                         }
                     } else {
@@ -230,7 +233,7 @@ fn subscribe(wish: &mut Wish, client: &mut Client, scene: &mut Scene<'_>) {
     if let Ok(token) = client.connection.subscribe(packet) {
         scene.ledger.subscribing(&client.name, &wish.filter, wish.qos);
         wish.standing = Standing::Asked(Some(token));
-        wish.changed = Some(scene.now);
+        (wish.changed, wish.excused) = (Some(scene.now), scene.excused);
     }
 }
 
