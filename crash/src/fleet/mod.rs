@@ -230,7 +230,9 @@ impl Fleet {
                 Role::Publisher(_) if client.waits() => {
                     format!("for {} acknowledgements", client.connection.unacknowledged())
                 }
-                Role::Subscriber(subscriber) if !subscriber.is_content() => "for a subscription".to_owned(),
+                Role::Subscriber(subscriber) if !subscriber.is_content() => {
+                    subscriber.waits_for().unwrap_or_default()
+                }
                 _ => match self.ledger.owed(&client.name) {
                     0 => return None,
                     owed => format!("for {owed} messages"),

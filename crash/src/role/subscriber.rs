@@ -97,10 +97,17 @@ impl Subscriber {
 
     /// Whether it has all that it wants, and no request is open.
     pub(crate) fn is_content(&self) -> bool {
-        self.wishes.iter().all(|wish| match wish.standing {
-            Standing::Granted => wish.wanted,
-            Standing::None => !wish.wanted,
-            Standing::Asked(_) | Standing::Leaving(_) => false,
+        self.waits_for().is_none()
+    }
+
+    /// The subscription it waits for, or for whose end, for a message to people.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        self.wishes.iter().find_map(|wish| match wish.standing {
+            Standing::Granted if wish.wanted => None,
+            Standing::None if !wish.wanted => None,
+            Standing::Asked(Some(_)) => Some(format!("for SUBACK of {}", wish.filter)),
+            Standing::Leaving(Some(_)) => Some(format!("for UNSUBACK of {}", wish.filter)),
+            _ => Some(format!("to ask again about {}", wish.filter)),
         })
     }
 
