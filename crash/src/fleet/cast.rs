@@ -107,6 +107,7 @@ impl Fleet {
             manner,
             away: false,
             rude: true,
+            hasty: false,
             renews: false,
             opens: now,
             answered: now,

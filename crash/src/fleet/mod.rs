@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use darter_codec::Version;
+use darter_codec::{ReasonCode, Version};
 use darter_session::client::{End, Event};
 use mio::{Events, Poll, Token};
 
@@ -66,6 +66,9 @@ struct Member {
     away: bool,
     /// May end its connection whenever it likes.
     rude: bool,
+    /// It gave a connection up before CONNACK. The server may come to that CONNECT after the next one, and then rightly
+    /// closes the connection that the client has.
+    hasty: bool,
     /// Begins a new session now and then.
     renews: bool,
     /// Not before this.
@@ -115,7 +118,7 @@ impl Fleet {
         (self.address, self.heard) = (Some(address), true);
         let now = Instant::now();
         for member in &mut self.members {
-            member.opens = now;
+            (member.opens, member.hasty) = (now, false);
         }
     }
 
@@ -227,7 +230,9 @@ impl Fleet {
                 Role::Publisher(_) if client.waits() => {
                     format!("for {} acknowledgements", client.connection.unacknowledged())
                 }
-                Role::Subscriber(subscriber) if !subscriber.is_content() => "for a subscription".to_owned(),
+                Role::Subscriber(subscriber) if !subscriber.is_content() => {
+                    subscriber.waits_for().unwrap_or_default()
+                }
                 _ => match self.ledger.owed(&client.name) {
                     0 => return None,
                     owed => format!("for {owed} messages"),
@@ -318,7 +323,7 @@ impl Fleet {
         if !open && member.client.is_open() {
             member.client.vanish();
             member.opens = Instant::now() + Duration::from_millis(self.dice.below(ABSENCE));
-            if self.address.is_some() && !self.excused {
+            if self.address.is_some() && !self.excused && !std::mem::take(&mut member.hasty) {
                 self.ledger.blame(&member.client.name, Fault::Closed { why: "end of stream".to_owned() });
             }
         }
@@ -342,7 +347,8 @@ impl Fleet {
                 member.moved |= matches!(event, Event::Published(_, Ok(_)));
             }
             if let Event::Ended(end) = event {
-                if self.address.is_some() && !self.excused && !matches!(end, End::Requested) {
+                let blamed = self.address.is_some() && !self.excused && !matches!(end, End::Requested);
+                if blamed && !(is_a_take_over(&end) && std::mem::take(&mut member.hasty)) {
                     let why = format!("{end:?}");
                     self.ledger.blame(&member.client.name, Fault::Closed { why });
                 }
@@ -429,6 +435,7 @@ impl Fleet {
             if let Some(trace) = &mut self.trace {
                 trace.cut(&member.client.name);
             }
+            member.hasty |= !member.client.is_connected();
             if self.dice.once_in(3) {
                 member.client.leave();
             } else {
@@ -447,6 +454,7 @@ impl Fleet {
         }
         let silent = now.duration_since(member.answered);
         if self.impatient && silent > IMPATIENCE {
+            member.hasty |= !member.client.is_connected();
             member.client.vanish();
             member.opens = now;
         } else if silent > STALL && !self.excused {
@@ -462,4 +470,8 @@ fn is_an_answer(event: &Event) -> bool {
         event,
         Event::Connected(_) | Event::Published(..) | Event::Subscribed(..) | Event::Unsubscribed(..)
     )
+}
+
+fn is_a_take_over(end: &End) -> bool {
+    matches!(end, End::Disconnected(disconnect) if disconnect.reason == ReasonCode::SessionTakenOver)
 }

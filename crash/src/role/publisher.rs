@@ -44,6 +44,8 @@ struct UnderWay {
     packet_id: PacketId,
     id: MessageId,
     release: Release,
+    /// It was sent while the disk was at fault.
+    excused: bool,
 }
 
 /// Whether the server may have had PUBREL.
@@ -102,7 +104,12 @@ impl Publisher {
                 if let Some(packet_id) = publish.packet_id
                     && let Some(id) = self.waiting.pop_front()
                 {
-                    self.under_way.push(UnderWay { packet_id, id, release: Release::Unsent });
+                    self.under_way.push(UnderWay {
+                        packet_id,
+                        id,
+                        release: Release::Unsent,
+                        excused: scene.excused,
+                    });
                 }
             }
             Packet::PubRel(ack) if scene.heard => {
@@ -135,10 +142,10 @@ impl Publisher {
         };
         let answered = |message: &UnderWay| message.packet_id == packet_id;
         let Some(place) = self.under_way.iter().position(answered) else { return };
-        let id = self.under_way[place].id;
+        let UnderWay { id, excused, .. } = self.under_way[place];
         if reason.is_error() {
             scene.ledger.refused(id);
-            if !scene.excused {
+            if !scene.excused && !excused {
                 let what = format!("{id} with {reason:?}");
                 scene.ledger.blame(&client.name, Fault::Refused { what });
             }

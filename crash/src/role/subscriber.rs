@@ -31,6 +31,8 @@ pub(crate) struct Wish {
     wanted: bool,
     standing: Standing,
     changed: Option<Instant>,
+    /// It was asked for while the disk was at fault.
+    excused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Wish {
             wanted: true,
             standing: Standing::None,
             changed: None,
+            excused: false,
         }
     }
 
@@ -94,10 +97,17 @@ impl Subscriber {
 
     /// Whether it has all that it wants, and no request is open.
     pub(crate) fn is_content(&self) -> bool {
-        self.wishes.iter().all(|wish| match wish.standing {
-            Standing::Granted => wish.wanted,
-            Standing::None => !wish.wanted,
-            Standing::Asked(_) | Standing::Leaving(_) => false,
+        self.waits_for().is_none()
+    }
+
+    /// The subscription it waits for, or for whose end, for a message to people.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        self.wishes.iter().find_map(|wish| match wish.standing {
+            Standing::Granted if wish.wanted => None,
+            Standing::None if !wish.wanted => None,
+            Standing::Asked(Some(_)) => Some(format!("for SUBACK of {}", wish.filter)),
+            Standing::Leaving(Some(_)) => Some(format!("for UNSUBACK of {}", wish.filter)),
+            _ => Some(format!("to ask again about {}", wish.filter)),
         })
     }
 
@@ -148,7 +158,7 @@ impl Subscriber {
                         wish.standing = Standing::Asked(None);
                         wish.changed = Some(scene.now);
                         let what = format!("SUBSCRIBE to {} with {reason:?}", wish.filter);
-                        if !scene.excused {
+                        if !scene.excused && !wish.excused {
                             scene.ledger.blame(&client.name, Fault::Refused { what });
                         }
                     } else {
@@ -230,7 +240,7 @@ fn subscribe(wish: &mut Wish, client: &mut Client, scene: &mut Scene<'_>) {
     if let Ok(token) = client.connection.subscribe(packet) {
         scene.ledger.subscribing(&client.name, &wish.filter, wish.qos);
         wish.standing = Standing::Asked(Some(token));
-        wish.changed = Some(scene.now);
+        (wish.changed, wish.excused) = (Some(scene.now), scene.excused);
     }
 }
 
