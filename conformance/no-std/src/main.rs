@@ -120,7 +120,7 @@ impl Conversation {
             let mut changes = Vec::new();
             let batch = self.server.take_batch(&mut changes);
             if let Some(batch) = batch {
-                self.server.handle_committed(now, batch);
+                self.server.handle_committed(now, batch.number);
             }
             let effect = self.server.poll_effect();
             match effect {
