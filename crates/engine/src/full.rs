@@ -29,7 +29,7 @@ impl Shard {
     }
 
     /// Refuses a publication that was not routed. Version 3 has no acknowledgement that refuses: the client gets none, and
-    /// sends the message again on its next connection [MQTT-4.4.0-1], for which this one ends when there is room.
+    /// sends the message again on its next connection [MQTT-4.4.0-1].
     pub(crate) fn refuse_for_room(
         &mut self,
         slot: u32,
@@ -43,11 +43,6 @@ impl Shard {
         }
         if self.out.links[slot as usize].is_v5() {
             self.acknowledge(slot, answer, packet_id, ReasonCode::QuotaExceeded, None);
-        } else {
-            let id = self.out.links[slot as usize].id(slot);
-            if !self.refused.contains(&id) {
-                self.refused.push(id);
-            }
         }
     }
 

@@ -85,8 +85,6 @@ pub struct Shard {
     pub(crate) committed: u64,
     /// The store has no room.
     pub(crate) full: bool,
-    /// Connections of version 3 clients that were refused something while there was no room.
-    pub(crate) refused: Vec<LinkId>,
     pub(crate) topic_scratch: String,
     pub(crate) property_scratch: Vec<u8>,
 }
@@ -142,7 +140,6 @@ impl Shard {
             next_client: 0,
             committed: 0,
             full: false,
-            refused: Vec::new(),
             topic_scratch: String::new(),
             property_scratch: Vec::new(),
         }
@@ -241,20 +238,8 @@ impl Shard {
     }
 
     /// The store has no room for more, or has room again.
-    ///
-    /// With room again, clients of version 3 that were refused without a word are disconnected: they send again what they have
-    /// no acknowledgement for when they connect.
-    pub fn handle_full(&mut self, now: u64, full: bool) {
+    pub fn handle_full(&mut self, full: bool) {
         self.full = full;
-        if full {
-            return;
-        }
-        for id in core::mem::take(&mut self.refused) {
-            if self.out.link_mut(id).is_some() {
-                let what = "the store has room again for what was refused";
-                self.close(now, id.slot, Ending::Server { reason: ReasonCode::ServerBusy, what });
-            }
-        }
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {
