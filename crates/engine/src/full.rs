@@ -14,10 +14,14 @@ use darter_codec::{Connect, PacketId, QoS, ReasonCode, SubscriptionOptions};
 const SEARCHED: usize = 64;
 
 impl Shard {
-    /// True while a QoS 1 or 2 publication must be refused: it would have to be stored, and there is no room.
-    pub(crate) fn has_no_room_for(&mut self, routed: &mut Routed<'_>) -> bool {
+    /// True while a QoS 1 or 2 publication must be refused: it would have to be stored, and there is no room; or one before
+    /// it was refused that its publisher sends again, and it must not come before that one [MQTT-4.6.0-1].
+    pub(crate) fn has_no_room_for(&mut self, slot: u32, routed: &mut Routed<'_>) -> bool {
         if !self.full {
             return false;
+        }
+        if self.refused.contains(&self.out.links[slot as usize].id(slot)) {
+            return true;
         }
         let publisher = self.out.sessions.get(routed.publisher as usize);
         let identifier = routed.qos == QoS::ExactlyOnce
@@ -29,7 +33,7 @@ impl Shard {
     }
 
     /// Refuses a publication that was not routed. Version 3 has no acknowledgement that refuses: the client gets none, and
-    /// sends the message again on its next connection [MQTT-4.4.0-1].
+    /// sends the message again on its next connection [MQTT-4.4.0-1], for which this one ends when there is room.
     pub(crate) fn refuse_for_room(
         &mut self,
         slot: u32,
@@ -43,6 +47,8 @@ impl Shard {
         }
         if self.out.links[slot as usize].is_v5() {
             self.acknowledge(slot, answer, packet_id, ReasonCode::QuotaExceeded, None);
+        } else {
+            self.refused.insert(self.out.links[slot as usize].id(slot));
         }
     }
 

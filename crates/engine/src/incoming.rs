@@ -164,7 +164,7 @@ impl Shard {
         };
         if view.qos == QoS::AtLeastOnce {
             self.check_receive_maximum(slot)?;
-            if !refused && self.has_no_room_for(&mut routed) {
+            if !refused && self.has_no_room_for(slot, &mut routed) {
                 self.refuse_for_room(slot, PUBACK, packet_id, &routed);
                 return Ok(());
             }
@@ -215,7 +215,7 @@ impl Shard {
             return Ok(());
         }
         self.check_receive_maximum(slot)?;
-        if self.has_no_room_for(routed) {
+        if self.has_no_room_for(slot, routed) {
             self.refuse_for_room(slot, PUBREC, packet_id, routed);
             return Ok(());
         }

@@ -85,6 +85,8 @@ pub struct Shard {
     pub(crate) committed: u64,
     /// The store has no room.
     pub(crate) full: bool,
+    /// Connections of version 3 clients that were refused something while there was no room.
+    pub(crate) refused: HashSet<LinkId>,
     pub(crate) topic_scratch: String,
     pub(crate) property_scratch: Vec<u8>,
 }
@@ -140,6 +142,7 @@ impl Shard {
             next_client: 0,
             committed: 0,
             full: false,
+            refused: HashSet::default(),
             topic_scratch: String::new(),
             property_scratch: Vec::new(),
         }
@@ -238,8 +241,20 @@ impl Shard {
     }
 
     /// The store has no room for more, or has room again.
-    pub fn handle_full(&mut self, full: bool) {
+    ///
+    /// With room again, clients of version 3 that were refused without a word are disconnected: they send again what they have
+    /// no acknowledgement for when they connect.
+    pub fn handle_full(&mut self, now: u64, full: bool) {
         self.full = full;
+        if full {
+            return;
+        }
+        for id in core::mem::take(&mut self.refused) {
+            if self.out.link_mut(id).is_some() {
+                let what = "the store has room again for what was refused";
+                self.close(now, id.slot, Ending::Server { reason: ReasonCode::ServerBusy, what });
+            }
+        }
     }
 
     pub(crate) fn release_held(&mut self, now: u64) {

@@ -19,7 +19,7 @@ impl Running {
     }
 
     pub(super) fn handle_full(&mut self, full: bool) {
-        self.driver.shard.handle_full(full);
+        self.driver.shard.handle_full(self.now, full);
         // Every shard is told; one of them says it.
         if self.driver.index == 0 {
             event::StoreFull { full, report: &self.driver.keeper.report() }.emit();

@@ -50,13 +50,21 @@ battery! {
 
     fn version_3_gets_no_answer_and_sends_again(pair: &mut Pair) {
         away(pair, "a");
+        let live = pair.join(connect("live"));
+        pair.subscribe(live, subscribe("free/#", QoS::AtLeastOnce));
         let p = pair.join(connect_as(Version::V311, "p", true));
         pair.set_full(true);
         assert_eq!(reason(pair, p, publish_1("t/x", "1", 1)), None);
         assert_eq!(reason(pair, p, publish_2("t/x", "2", 2)), None);
         assert!(!pair.is_closed(p));
         assert_eq!(pair.dropped("p", "t/x", DropReason::StoreFull), 2);
+        assert_eq!(reason(pair, p, publish_1("free/x", "3", 3)), None, "what comes again would come after it");
+        assert!(pair.messages(live).is_empty());
+        let other = pair.join(connect_as(Version::V311, "other", true));
         pair.set_full(false);
+        pair.run();
+        assert!(pair.is_closed(p), "it would wait for ever, and sends again when it connects");
+        assert!(!pair.is_closed(other));
         let p = pair.join(connect_as(Version::V311, "p", true));
         assert_eq!(reason(pair, p, publish_1("t/x", "1", 1)), Some(ReasonCode::Success));
         assert_eq!(reason(pair, p, publish_2("t/x", "2", 2)), Some(ReasonCode::Success));

@@ -127,7 +127,7 @@ impl Pair {
                 let shard = &mut self.nodes[node].shard;
                 match answer {
                     Answer::Committed(batch) => shard.handle_committed(now, batch),
-                    Answer::Full(full) => shard.handle_full(full),
+                    Answer::Full(full) => shard.handle_full(now, full),
                     Answer::Loaded { session, rows, through } => {
                         shard.handle_loaded(now, session, rows, through);
                     }
