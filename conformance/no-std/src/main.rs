@@ -18,6 +18,7 @@ use bytes::Bytes;
 use darter_codec::{
     PacketId, Properties, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter, SubscriptionOptions, Version,
 };
+use darter_engine::access::Identity;
 use darter_engine::{Effect, Limits, LinkId, Place, Shard, Verdict};
 use darter_session::client::{Connection, Event, Message, Options};
 use static_alloc::Bump;
@@ -125,7 +126,7 @@ impl Conversation {
             let effect = self.server.poll_effect();
             match effect {
                 Some(Effect::Authenticate { link, connect }) => {
-                    self.server.handle_verdict(now, link, &connect, Verdict::Accept { user: None });
+                    self.server.handle_verdict(now, link, &connect, Verdict::Accept(Identity::default()));
                 }
                 None if batch.is_none() => break,
                 _ => {}

@@ -4,7 +4,7 @@ mod lingering;
 mod reading;
 mod storing;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Login};
 use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
@@ -375,7 +375,8 @@ impl Running {
         match effect {
             Effect::Authenticate { link, connect } => {
                 let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
-                let verdict = self.driver.authenticator.verdict(&connect, address);
+                let login = Login { connect: &connect, peer: address.into(), certificate: None };
+                let verdict = self.driver.authenticator.verdict(&login);
                 self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
             }
             Effect::Move { link, shard } => self.move_socket(link, shard),

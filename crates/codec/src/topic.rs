@@ -104,6 +104,44 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     names.next().is_none()
 }
 
+/// Whether a filter matches every topic name that another one matches. Both must be valid, and not shared ones.
+///
+/// It may be false where only the structure differs: `+/#` matches what `#` matches, and is not told to.
+#[must_use]
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    if narrow.starts_with('$') && wide.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels_of_narrow = levels(narrow);
+    for pattern in levels(wide) {
+        match (pattern, levels_of_narrow.next()) {
+            ("#", _) => return true,
+            (_, None | Some("#")) => return false,
+            ("+", Some(_)) => {}
+            (pattern, Some(level)) if pattern == level => {}
+            _ => return false,
+        }
+    }
+    levels_of_narrow.next().is_none()
+}
+
+/// Whether there is a topic name that both filters match. Both must be valid, and not shared ones.
+#[must_use]
+pub fn overlap(one: &str, other: &str) -> bool {
+    let starts_wild = |filter: &str| filter.starts_with(['+', '#']);
+    if (one.starts_with('$') && starts_wild(other)) || (other.starts_with('$') && starts_wild(one)) {
+        return false;
+    }
+    let (mut one, mut other) = (levels(one), levels(other));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) | (Some("#"), _) | (_, Some("#")) => return true,
+            (Some(a), Some(b)) if a == "+" || b == "+" || a == b => {}
+            _ => return false,
+        }
+    }
+}
+
 /// The levels of a topic name or filter: the parts between the `/`, empty ones included.
 #[inline]
 pub fn levels(topic: &str) -> impl Iterator<Item = &str> + Clone {
@@ -202,6 +240,62 @@ mod tests {
         assert_eq!(check_name("a#b"), Err(TopicError::WildcardInName));
         assert_eq!(check_name(&"x".repeat(65_535)), Ok(()));
         assert_eq!(check_name(&"x".repeat(65_536)), Err(TopicError::TooLong));
+    }
+
+    #[test]
+    fn a_filter_covers_another_one_if_it_matches_all_that_the_other_matches() {
+        let covered = [
+            ("#", "a/+/#"),
+            ("a/#", "a"),
+            ("a/#", "a/#"),
+            ("a/+", "a/+"),
+            ("a/+/c", "a/b/c"),
+            ("$s/#", "$s/x"),
+        ];
+        for (wide, narrow) in covered {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+        }
+        let not = [
+            ("a/+", "a/#"),
+            ("a/+", "a"),
+            ("+", "a/b"),
+            ("a", "+"),
+            ("#", "$s/x"),
+            ("+/x", "$s/x"),
+            ("a/b", "a"),
+        ];
+        for (wide, narrow) in not {
+            assert!(!covers(wide, narrow), "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn what_a_covered_filter_matches_both_match_and_overlapping_ones_meet_somewhere() {
+        let words = ["a", "b", "", "$s", "+", "#"];
+        let mut texts: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        for _ in 0..2 {
+            let longer: Vec<_> = texts
+                .iter()
+                .flat_map(|text| words.iter().map(move |word| [text, "/", word].concat()))
+                .collect();
+            texts.extend(longer);
+        }
+        let filters: Vec<_> =
+            texts.iter().filter(|text| text.len() < 7 && check_filter(text).is_ok()).collect();
+        // No name is empty, but two filters may meet there alone: `+` and `/#`.
+        let names: Vec<_> = texts.iter().filter(|text| text.is_empty() || check_name(text).is_ok()).collect();
+        for one in &filters {
+            for other in &filters {
+                let meets = names.iter().any(|name| matches(one, name) && matches(other, name));
+                assert_eq!(overlap(one, other), meets, "{one} {other}");
+                if covers(one, other) {
+                    assert!(
+                        names.iter().all(|name| !matches(other, name) || matches(one, name)),
+                        "{one} {other}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! CONNECT: from the first packet of a connection to its CONNACK (sections 3.1 and 3.2).
 
+use crate::access::Identity;
 use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::held::Release;
@@ -23,13 +24,15 @@ use darter_session::{IncomingAliases, OutgoingAliases};
 /// What an authenticator says of a CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The client is who it says; its user name, if it has one.
-    Accept {
-        /// The user the session belongs to.
-        user: Option<Arc<str>>,
+    /// The client may connect.
+    Accept(Identity),
+    /// The client may not connect.
+    Refuse {
+        /// What it is told; version 3 clients get the return code that fits best (section 3.2.2.3).
+        reason: ReasonCode,
+        /// The cause in plain words, for the log.
+        what: &'static str,
     },
-    /// The client is refused with this reason, which version 3 clients get as a return code (section 3.2.2.3).
-    Refuse(ReasonCode),
 }
 
 /// What must be remembered between the session's set-up and its CONNACK.
@@ -116,22 +119,20 @@ impl Shard {
             return;
         }
         match verdict {
-            Verdict::Refuse(reason) => {
-                self.refuse(now, id, Some(connect), reason, "the authenticator refused it");
-            }
-            Verdict::Accept { .. } if self.full && self.makes_kept_session(connect) => {
+            Verdict::Refuse { reason, what } => self.refuse(now, id, Some(connect), reason, what),
+            Verdict::Accept(_) if self.full && self.makes_kept_session(connect) => {
                 let what = "there is no room to store another session";
                 self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
             }
-            Verdict::Accept { user } => {
-                self.open(now, id, connect, user);
+            Verdict::Accept(identity) => {
+                self.open(now, id, connect, identity);
                 self.out.effects.push_back(Effect::Resume { link: id });
             }
         }
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, user: Option<Arc<str>>) {
-        let opened = self.open_session(now, id, connect, user);
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) {
+        let opened = self.open_session(now, id, connect, identity);
         let connack = self.connack(connect, &opened);
         self.set_up_link(id, connect, opened.session);
         self.out.counters.connected += 1;
@@ -191,7 +192,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, user: Option<Arc<str>>) -> Opened {
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) -> Opened {
         let assigned = connect.client_id.is_empty();
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
@@ -216,7 +217,7 @@ impl Shard {
             session.told_in = self.out.batch;
         }
         session.expiry = expiry;
-        session.user = user;
+        session.user = identity.user;
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {

@@ -3,7 +3,9 @@
 mod listener;
 #[cfg(unix)]
 pub mod owner_only;
+mod peer;
 mod stream;
 
 pub use listener::{BindError, Listener};
+pub use peer::{CertificateNames, Peer};
 pub use stream::Stream;

@@ -1,6 +1,7 @@
 //! Listening, and who is let in.
 
-use darter_broker::auth::{Authenticator, Verdict};
+use darter_broker::access::Identity;
+use darter_broker::auth::{Authenticator, Login, Verdict};
 use darter_broker::{Broker, Options, StartError};
 use darter_codec::{Connect, Packet, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, resume, subscribe};
@@ -13,12 +14,13 @@ use std::time::Duration;
 struct Strict;
 
 impl Authenticator for Strict {
-    fn verdict(&self, connect: &Connect, address: SocketAddr) -> Verdict {
-        assert!(address.ip().is_loopback());
-        match (connect.username.as_deref(), connect.password.as_deref()) {
-            (Some("banned"), _) => Verdict::Refuse(ReasonCode::NotAuthorized),
-            (Some(user), Some(b"secret")) => Verdict::Accept { user: Some(user.into()) },
-            _ => Verdict::Refuse(ReasonCode::BadUserNameOrPassword),
+    fn verdict(&self, login: &Login<'_>) -> Verdict {
+        assert!(login.peer.is_here());
+        let refuse = |reason| Verdict::Refuse { reason, what: "it is not let in" };
+        match (login.connect.username.as_deref(), login.connect.password.as_deref()) {
+            (Some("banned"), _) => refuse(ReasonCode::NotAuthorized),
+            (Some(user), Some(b"secret")) => Verdict::Accept(Identity::of_user(user)),
+            _ => refuse(ReasonCode::BadUserNameOrPassword),
         }
     }
 }

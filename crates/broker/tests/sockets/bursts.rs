@@ -1,12 +1,13 @@
 //! Many bytes at once: none is lost, and none is read that must not be.
 
-use darter_broker::auth::{Authenticator, Verdict};
-use darter_codec::{Connect, Packet, Publish, QoS, ReasonCode, Version};
+use darter_broker::access::Identity;
+use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_codec::{Packet, Publish, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, publish_1, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -73,16 +74,16 @@ impl Drop for Opener {
 }
 
 impl Authenticator for Gate {
-    fn verdict(&self, connect: &Connect, _: SocketAddr) -> Verdict {
+    fn verdict(&self, login: &Login<'_>) -> Verdict {
         let mut state = self.state.lock().unwrap();
         let here = thread::current().id();
-        state.shards.insert(connect.client_id.to_string(), here);
-        if connect.client_id.starts_with("gate-") && state.shards["reader"] == here {
+        state.shards.insert(login.connect.client_id.to_string(), here);
+        if login.connect.client_id.starts_with("gate-") && state.shards["reader"] == here {
             state.held_up = true;
             self.changed.notify_all();
             drop(self.changed.wait_while(state, |state| !state.open).unwrap());
         }
-        Verdict::Accept { user: None }
+        Verdict::Accept(Identity::default())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Stores of other kinds behind the server, and shards that fail.
 
-use darter_broker::auth::{Authenticator, Verdict};
+use darter_broker::access::Identity;
+use darter_broker::auth::{Authenticator, Login, Verdict};
 use darter_broker::store::history::HistoryOptions;
 use darter_broker::store::{Answer, Keeper, MemoryStore, OpenError, Opened, Report, Store, in_memory};
 use darter_broker::{Broker, Options, StartError};
 use darter_codec::record::{Batch, Change, SessionNumber};
-use darter_codec::{Connect, Packet, QoS, Version};
+use darter_codec::{Packet, QoS, Version};
 use darter_testkit::packets::{connect, publish_1, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
 use std::io;
@@ -75,9 +76,9 @@ impl Store for Elsewhere {
 struct Trap;
 
 impl Authenticator for Trap {
-    fn verdict(&self, connect: &Connect, _: SocketAddr) -> Verdict {
-        assert_ne!(connect.client_id, "trap", "this is meant to happen");
-        Verdict::Accept { user: None }
+    fn verdict(&self, login: &Login<'_>) -> Verdict {
+        assert_ne!(login.connect.client_id, "trap", "this is meant to happen");
+        Verdict::Accept(Identity::default())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use darter_codec::{Connect, Packet, Property, QoS, ReasonCode, Version};
 use darter_engine::Verdict;
+use darter_engine::access::Identity;
 use darter_testkit::packets::{
     connect, connect_as, properties, puback, publish, publish_1, publish_2, resume, subscribe,
 };
@@ -181,9 +182,9 @@ battery! {
         let owner = pair.join(resume("a", 100));
         pair.subscribe(owner, subscribe("t", QoS::AtLeastOnce));
         pair.set_verdict(|connect| match connect.username.as_deref() {
-            Some("stranger") => Verdict::Refuse(ReasonCode::BadUserNameOrPassword),
-            Some("banned") => Verdict::Refuse(ReasonCode::NotAuthorized),
-            _ => Verdict::Accept { user: None },
+            Some("stranger") => Verdict::Refuse { reason: ReasonCode::BadUserNameOrPassword, what: "unknown" },
+            Some("banned") => Verdict::Refuse { reason: ReasonCode::NotAuthorized, what: "banned" },
+            _ => Verdict::Accept(Identity::default()),
         });
         for (name, reason) in [("stranger", ReasonCode::BadUserNameOrPassword), ("banned", ReasonCode::NotAuthorized)] {
             for version in [Version::V5, Version::V311, Version::V31] {

@@ -2,6 +2,7 @@
 
 use darter_codec::record::{Change, Left};
 use darter_codec::{Connect, Disconnect, Packet, Properties, Property, ReasonCode, Version, Will};
+use darter_engine::access::Identity;
 use darter_engine::{Effect, Limits, LinkId, Place, Shard, Verdict};
 use darter_testkit::packets::{connect, properties, resume, will};
 
@@ -24,7 +25,8 @@ impl Told {
         while let Some(effect) = self.shard.poll_effect() {
             if let Effect::Authenticate { link, connect } = effect {
                 let user = connect.username.as_ref().map(|name| (&**name).into());
-                self.shard.handle_verdict(self.now, link, &connect, Verdict::Accept { user });
+                let identity = Identity { user, ..Identity::default() };
+                self.shard.handle_verdict(self.now, link, &connect, Verdict::Accept(identity));
             }
         }
         self.waits = self.shard.output(link).is_some_and(|output| output.is_empty());

@@ -16,6 +16,7 @@ use crate::dice::Dice;
 use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
 use darter_codec::{Connect, Message, ReasonCode};
+use darter_engine::access::Identity;
 use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node};
@@ -89,8 +90,9 @@ impl Pair {
             door: 0,
             dice: None,
             changes: Vec::new(),
-            verdict: |connect| Verdict::Accept {
-                user: connect.username.as_ref().map(|name| (&**name).into()),
+            verdict: |connect| {
+                let user = connect.username.as_ref().map(|name| (&**name).into());
+                Verdict::Accept(Identity { user, ..Identity::default() })
             },
             setup,
         };
