@@ -37,8 +37,8 @@ pub use section::log::{BadLevel, Level, Log};
 pub use section::server::Server;
 pub use section::storage::Storage;
 
-use darter_broker::Options;
 use darter_broker::store::{in_memory, log};
+use darter_broker::{ListenerOptions, Options};
 use std::path::Path;
 use std::str::FromStr;
 use std::{fs, io};
@@ -119,15 +119,18 @@ impl Config {
             Some(folder) => log::opener(self.storage.log_options(folder)),
             None => in_memory(),
         };
-        Ok(Options {
-            listen,
+        let listener = ListenerOptions {
+            addresses: listen.into_iter().map(Into::into).collect(),
             optional,
+            ..ListenerOptions::default()
+        };
+        Ok(Options {
+            listeners: vec![listener],
             shards: self.server.shards,
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),
             store,
             history,
-            ..Options::default()
         })
     }
 }
