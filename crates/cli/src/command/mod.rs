@@ -15,6 +15,7 @@ mod sessions;
 mod status;
 mod store;
 mod subscribe;
+mod trace;
 pub(crate) mod usage;
 mod when;
 
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Drops(drops::Arguments),
     /// Ask the running server for its sessions: who is there, who is away, what waits
     Sessions(sessions::Arguments),
+    /// Follow one client's packets live
+    Trace(trace::Arguments),
     /// Show what was published on a topic
     History(history::Arguments),
     /// Look into the data folder: check it, count and export what is kept, repair it
@@ -52,6 +55,7 @@ impl Command {
             Self::Status(arguments) => status::run(&arguments),
             Self::Drops(arguments) => drops::run(&arguments),
             Self::Sessions(arguments) => sessions::run(&arguments),
+            Self::Trace(arguments) => trace::run(&arguments),
             Self::History(arguments) => history::run(&arguments),
             Self::Store(arguments) => store::run(&arguments),
         }
