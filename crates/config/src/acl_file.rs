@@ -176,3 +176,105 @@ fn with_names(filter: &str) -> String {
 fn literal(filter: &str) -> String {
     filter.replace('%', "%%")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        let mut policy = Policy::open();
+        add_text(text.as_bytes(), "acl", &mut policy).unwrap_or_else(|error| panic!("{error}"));
+        policy
+    }
+
+    /// Every rule as `WHO LINE EFFECT ACTIONS FILTER`.
+    fn rules(text: &str) -> Vec<String> {
+        let policy = policy(text);
+        let mut all = Vec::new();
+        for (who, rules) in policy.rules() {
+            let who = match who {
+                Who::User(user) => format!("<{user}>"),
+                other => format!("{other:?}"),
+            };
+            for rule in rules {
+                let read = rule.actions.has(Actions::RECEIVE | Actions::OVERLAP);
+                let access = match (rule.effect, read, rule.actions.has(Actions::WRITE)) {
+                    (Effect::Deny, ..) if rule.actions == Actions::ALL => "deny",
+                    (Effect::Allow, true, true) => "readwrite",
+                    (Effect::Allow, true, false) => "read",
+                    (Effect::Allow, false, true) => "write",
+                    _ => "?",
+                };
+                all.push(format!("{who} {} {access} {}", rule.origin.line, rule.filter));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_form_of_a_line_is_read_as_mosquitto_reads_it() {
+        let text = "# comment\r\n\ntopic read $SYS/#\r\n  topic   a/b  \n\nuser ann smith \ntopic write  x y/z\n\
+                    topic read\ntopic deny #\nuser bob\ntopic readwrite 100%/%u\npattern deny p/%u/%%c/%d\n   \nuser ann smith\ntopic read a b";
+        let expected = [
+            "Everyone 12 deny p/%u/%%%c/%%d",
+            "Anonymous 3 read $SYS/#",
+            "Anonymous 4 readwrite a/b",
+            "<ann smith> 7 write x y/z",
+            "<ann smith> 8 readwrite read",
+            "<ann smith> 9 deny #",
+            "<ann smith> 15 read a b",
+            "<bob> 11 readwrite 100%%/%%u",
+        ];
+        assert_eq!(rules(text), expected);
+    }
+
+    #[test]
+    fn a_rule_keeps_its_line_as_it_is_written() {
+        let policy = policy("user ann\n  topic   read  a \n");
+        let (_, rules) = policy.rules().next().unwrap();
+        assert_eq!(rules[0].origin.to_string(), "acl:2");
+        assert_eq!(rules[0].origin.text, "topic   read  a");
+    }
+
+    #[test]
+    fn names_stand_for_something_in_patterns_only() {
+        use darter_broker::access::{Action, Identity};
+        let policy = policy("user ann\ntopic write t/%u\npattern write p/%u/%c\n");
+        let grant = policy.grant(&Identity::of_user("ann"), "dev").unwrap();
+        let may = |topic: &str| grant.may(Action::Publish, topic);
+        assert!(may("t/%u") && !may("t/ann") && may("p/ann/dev") && !may("p/%u/%c"));
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_with_what_to_do() {
+        let cases: [(&str, &str); 12] = [
+            ("user", "the name of the user is missing; write it behind user"),
+            ("user   ", "the name of the user is missing; write it behind user"),
+            ("topic", "the topic is missing; write it behind topic"),
+            ("pattern  ", "the topic is missing; write it behind pattern"),
+            ("topic living room", "\"living\" is no access; there are read, write, readwrite and deny, and a topic with spaces in it needs one of them: topic readwrite living room"),
+            ("topic read a/#/b", "\"a/#/b\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one"),
+            ("pattern write a+", "\"a+\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one"),
+            ("topic read\ta", "write a space behind read, not a tab"),
+            ("topic\tread a", "a line begins with user, topic, pattern or # for a comment, with spaces behind it, not tabs"),
+            (" # x", "a comment begins with # in the first column"),
+            ("Topic a", "\"Topic\" is not known; a line begins with user, topic, pattern or # for a comment"),
+            ("allow a", "\"allow\" is not known; a line begins with user, topic, pattern or # for a comment"),
+        ];
+        for (line, what) in cases {
+            let text = format!("topic fine\n{line}\n");
+            let error = add_text(text.as_bytes(), "acl", &mut Policy::open()).unwrap_err();
+            assert_eq!(error.to_string(), format!("acl:2: {what}"), "{line:?}");
+        }
+        let error = add_text(b"topic a\nuser \xff\n", "acl", &mut Policy::open()).unwrap_err();
+        assert_eq!(error.to_string(), "acl:2: this is not text in UTF-8; save the file as UTF-8");
+    }
+
+    #[test]
+    fn a_file_without_rules_is_refused_with_its_last_line() {
+        for (text, line) in [("", 1), ("\n", 1), ("# only\n# comments\n", 2), ("user ann\n\n# none\n", 3)] {
+            let error = add_text(text.as_bytes(), "acl", &mut Policy::open()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("acl:{line}: there is no rule in the file")), "{text:?}: {error}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use crate::Config;
 use crate::foreign;
 use crate::key::{Key, Section};
 use crate::nearest::nearest;
-use crate::part::{Outline, Part};
+use crate::part::Outline;
 use crate::problem::{Problem, Problems};
 use crate::section::PARTS;
 use std::path::Path;
@@ -119,7 +119,9 @@ impl Reader<'_> {
             }
         }
         // What does not go together would only repeat what is wrong with a part of it.
+        let unknown = others.iter().any(|other| !matches!(other.value.get_ref(), DeValue::Table(_)));
         if self.problems.len() == before
+            && !unknown
             && let Err(what) = (section.check)(target)
         {
             self.problem(place, format!("[{path}] {what}"));

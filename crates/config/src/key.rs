@@ -102,8 +102,6 @@ pub(crate) struct Item<'t> {
     pub(crate) file: &'t Arc<str>,
     /// Counted from 1.
     pub(crate) line: usize,
-    /// The path of the section, such as `roles.staff`.
-    pub(crate) section: &'t str,
 }
 
 impl<T> Kind<T> {
@@ -158,6 +156,12 @@ impl<T> Kind<T> {
 pub(crate) fn one_of(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
     format!("one of {}", quoted.join(", "))
+}
+
+/// A name as it is written between brackets or before `=`: with quotes only where it needs them.
+pub(crate) fn written_key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(is_bare) { name.into() } else { quoted(name) }
 }
 
 /// A text as TOML has it.

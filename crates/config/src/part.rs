@@ -2,7 +2,7 @@
 
 use crate::Config;
 use crate::document::{Other, Reader};
-use crate::key::{Key, Section};
+use crate::key::{Key, Section, written_key};
 use toml::de::{DeTable, DeValue};
 
 /// What stands in the file under one name.
@@ -124,7 +124,7 @@ impl<T> Family<T> {
         other: &Other<'_>,
         table: &DeTable<'_>,
     ) {
-        let path = format!("{}.{}", self.section.name, other.name);
+        let path = format!("{}.{}", self.section.name, written_key(other.name));
         match (self.begin)(other.name) {
             Ok(mut value) => {
                 let unknown = reader.section(&self.section, &path, other.place, table, &mut value);

@@ -55,11 +55,11 @@ impl Reader<'_> {
             }
             (Kind::List(list), DeValue::String(_)) => {
                 (list.clear)(target);
-                self.item(section, &path, list, value, target);
+                self.item(&path, list, value, target);
                 Ok(())
             }
             (Kind::List(list), DeValue::Array(array)) => {
-                self.list(section, &path, list, array, target);
+                self.list(&path, list, array, target);
                 if array.is_empty() {
                     self.problem(place, format!("{path} is empty; without it the default is used"));
                 }
@@ -73,26 +73,19 @@ impl Reader<'_> {
         }
     }
 
-    fn list<T>(&mut self, section: &str, path: &str, list: &List<T>, array: &DeArray<'_>, target: &mut T) {
+    fn list<T>(&mut self, path: &str, list: &List<T>, array: &DeArray<'_>, target: &mut T) {
         (list.clear)(target);
         for (index, value) in array.iter().enumerate() {
-            self.item(section, &format!("{path}[{index}]"), list, value, target);
+            self.item(&format!("{path}[{index}]"), list, value, target);
         }
     }
 
-    fn item<T>(
-        &mut self,
-        section: &str,
-        path: &str,
-        list: &List<T>,
-        value: &Spanned<DeValue<'_>>,
-        target: &mut T,
-    ) {
+    fn item<T>(&mut self, path: &str, list: &List<T>, value: &Spanned<DeValue<'_>>, target: &mut T) {
         let place = value.span().start;
         match value.get_ref() {
             DeValue::String(text) => {
                 let (line, file) = (self.line(place), &self.source.file);
-                if let Err(why) = (list.add)(target, &Item { text, file, line, section }) {
+                if let Err(why) = (list.add)(target, &Item { text, file, line }) {
                     self.problem(place, format!("{path}: \"{text}\" {why}"));
                 }
             }
