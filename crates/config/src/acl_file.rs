@@ -252,11 +252,23 @@ mod tests {
             ("user   ", "the name of the user is missing; write it behind user"),
             ("topic", "the topic is missing; write it behind topic"),
             ("pattern  ", "the topic is missing; write it behind pattern"),
-            ("topic living room", "\"living\" is no access; there are read, write, readwrite and deny, and a topic with spaces in it needs one of them: topic readwrite living room"),
-            ("topic read a/#/b", "\"a/#/b\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one"),
-            ("pattern write a+", "\"a+\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one"),
+            (
+                "topic living room",
+                "\"living\" is no access; there are read, write, readwrite and deny, and a topic with spaces in it needs one of them: topic readwrite living room",
+            ),
+            (
+                "topic read a/#/b",
+                "\"a/#/b\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one",
+            ),
+            (
+                "pattern write a+",
+                "\"a+\" is no topic filter: `+` must stand alone on its level, `#` alone on the last one",
+            ),
             ("topic read\ta", "write a space behind read, not a tab"),
-            ("topic\tread a", "a line begins with user, topic, pattern or # for a comment, with spaces behind it, not tabs"),
+            (
+                "topic\tread a",
+                "a line begins with user, topic, pattern or # for a comment, with spaces behind it, not tabs",
+            ),
             (" # x", "a comment begins with # in the first column"),
             ("Topic a", "\"Topic\" is not known; a line begins with user, topic, pattern or # for a comment"),
             ("allow a", "\"allow\" is not known; a line begins with user, topic, pattern or # for a comment"),
@@ -274,7 +286,10 @@ mod tests {
     fn a_file_without_rules_is_refused_with_its_last_line() {
         for (text, line) in [("", 1), ("\n", 1), ("# only\n# comments\n", 2), ("user ann\n\n# none\n", 3)] {
             let error = add_text(text.as_bytes(), "acl", &mut Policy::open()).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("acl:{line}: there is no rule in the file")), "{text:?}: {error}");
+            assert!(
+                error.starts_with(&format!("acl:{line}: there is no rule in the file")),
+                "{text:?}: {error}"
+            );
         }
     }
 }

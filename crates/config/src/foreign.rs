@@ -5,8 +5,7 @@ pub(crate) fn advice(name: &str) -> Option<&'static str> {
     NAMES.iter().find(|(names, _)| names.contains(&name)).map(|(_, advice)| *advice)
 }
 
-const NO_PSK: &str =
-    "there are no pre-shared keys (the TLS library, rustls, has none); use certificates: tls = \"auto\" or \"files\"";
+const NO_PSK: &str = "there are no pre-shared keys (the TLS library, rustls, has none); use certificates: tls = \"auto\" or \"files\"";
 const CIPHERS: &str = "the cipher suites are those of rustls, all of them safe, and cannot be chosen";
 
 const NAMES: &[(&[&str], &str)] = &[

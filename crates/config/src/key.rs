@@ -27,6 +27,7 @@ pub(crate) struct Key<T: 'static = Config> {
 }
 
 /// What a key takes, and where its value lives.
+#[expect(dead_code, reason = "flags and texts are for the listeners' keys")]
 pub(crate) enum Kind<T: 'static = Config> {
     Number(Number<T>),
     /// One of several words. `set` is called with one of `words` only.
@@ -88,6 +89,7 @@ pub(crate) struct List<T: 'static = Config> {
     pub(crate) each: &'static str,
     /// Texts for the sample, where there is no default.
     pub(crate) example: &'static [&'static str],
+    pub(crate) may_be_empty: bool,
     pub(crate) get: fn(&T) -> Vec<String>,
     /// Takes the default away, before the first is added.
     pub(crate) clear: fn(&mut T),
@@ -127,7 +129,9 @@ impl<T> Kind<T> {
             Self::Flag { get, .. } => get(target).map(|flag| flag.to_string()),
             Self::Text { get, .. } => get(target).map(|text| quoted(&text)),
             Self::File { get, .. } => get(target).map(|path| quoted(&path.display().to_string())),
-            Self::List(list) => Some((list.get)(target)).filter(|texts| !texts.is_empty()).map(listed),
+            Self::List(list) => {
+                Some((list.get)(target)).filter(|texts| !texts.is_empty()).map(|texts| listed(&texts))
+            }
             Self::Folder { get, .. } => Some(quoted(&get(target).to_string())),
             Self::Filters { get, .. } => {
                 let pairs = get(target);
@@ -142,7 +146,7 @@ impl<T> Kind<T> {
     pub(crate) fn example(&self) -> String {
         match self {
             Self::Text { example, .. } | Self::File { example, .. } => quoted(example),
-            Self::List(list) => listed(list.example.iter().map(ToString::to_string).collect()),
+            Self::List(list) => listed(&list.example.iter().map(ToString::to_string).collect::<Vec<_>>()),
             Self::Flag { .. } => "true".into(),
             Self::Number(number) => number.unit.write(*number.range.start()),
             Self::Choice { words, .. } => quoted(words.first().unwrap_or(&"")),
@@ -169,7 +173,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn listed(texts: Vec<String>) -> String {
+fn listed(texts: &[String]) -> String {
     let texts: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", texts.join(", "))
 }

@@ -127,7 +127,8 @@ impl Config {
     /// # Errors
     /// When there is an `acl_file` and it cannot be used.
     pub fn policy(&self) -> Result<Policy, AclFileError> {
-        let mut policy = Policy::open();
+        // A role whose last rule was taken away shall not open everything.
+        let mut policy = if self.roles.is_empty() { Policy::open() } else { Policy::closed() };
         for role in &self.roles {
             role.add_to(&mut policy);
         }

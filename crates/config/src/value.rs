@@ -60,7 +60,7 @@ impl Reader<'_> {
             }
             (Kind::List(list), DeValue::Array(array)) => {
                 self.list(&path, list, array, target);
-                if array.is_empty() {
+                if array.is_empty() && !list.may_be_empty {
                     self.problem(place, format!("{path} is empty; without it the default is used"));
                 }
                 Ok(())

@@ -39,6 +39,7 @@ const SECTION: Section = Section {
                 takes: "a list of IP addresses and host names",
                 each: "an IP address or a host name",
                 example: &[],
+                may_be_empty: false,
                 get: |c| c.listener.bind.iter().map(ToString::to_string).collect(),
                 clear: |c| c.listener.bind.clear(),
                 add: |c, host| {

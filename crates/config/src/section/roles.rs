@@ -15,6 +15,8 @@ pub struct Role {
     pub rules: Vec<Rule>,
     /// The users who have it, beside those whose logins bring it.
     pub users: Vec<Arc<str>>,
+    /// There is a list of rules, be it an empty one.
+    is_written: bool,
 }
 
 impl Role {
@@ -43,6 +45,11 @@ impl Role {
         rules.map(|rule| rule.origin.text.clone()).collect()
     }
 
+    fn clear(&mut self, effect: Effect) {
+        self.rules.retain(|rule| rule.effect != effect);
+        self.is_written = true;
+    }
+
     fn add_rule(&mut self, effect: Effect, item: &Item<'_>) -> Result<(), String> {
         let line = u32::try_from(item.line).unwrap_or(0);
         let rule = Rule::read(effect, item.text, item.file.clone(), line);
@@ -58,7 +65,7 @@ impl Role {
         if !self.users.is_empty() && name == Self::ANONYMOUS {
             return Err("is for clients without a user name and names no users".into());
         }
-        if self.rules.is_empty() {
+        if !self.is_written {
             return Err("has no rules; write allow or deny".into());
         }
         Ok(())
@@ -96,8 +103,9 @@ const SECTION: Section<Role> = Section {
                 takes: RULES,
                 each: RULE,
                 example: &["read home/#", "write home/%u/#"],
+                may_be_empty: true,
                 get: |role| role.rules(Effect::Allow),
-                clear: |role| role.rules.retain(|rule| rule.effect != Effect::Allow),
+                clear: |role| role.clear(Effect::Allow),
                 add: |role, item| role.add_rule(Effect::Allow, item),
             }),
         },
@@ -108,8 +116,9 @@ const SECTION: Section<Role> = Section {
                 takes: RULES,
                 each: RULE,
                 example: &["all home/safe/#"],
+                may_be_empty: true,
                 get: |role| role.rules(Effect::Deny),
-                clear: |role| role.rules.retain(|rule| rule.effect != Effect::Deny),
+                clear: |role| role.clear(Effect::Deny),
                 add: |role, item| role.add_rule(Effect::Deny, item),
             }),
         },
@@ -120,6 +129,7 @@ const SECTION: Section<Role> = Section {
                 takes: "a list of user names",
                 each: "a user name",
                 example: &["ann", "bob"],
+                may_be_empty: true,
                 get: |role| role.users.iter().map(ToString::to_string).collect(),
                 clear: |role| role.users.clear(),
                 add: |role, item| {

@@ -62,8 +62,11 @@ impl Applied {
     /// A name that could change what the filter means, or that is missing, never widens a rule: the rule is not applied if it
     /// allows, and denies for every name if it denies.
     pub(super) fn new(rule: &Rule, user: Option<&str>, client: &str) -> Option<Self> {
-        let filter =
-            if rule.filter.contains('%') { personal(rule, user, client)?.into() } else { rule.filter.clone() };
+        let filter = if rule.filter.contains('%') {
+            personal(rule, user, client)?.into()
+        } else {
+            rule.filter.clone()
+        };
         Some(Self { effect: rule.effect, actions: rule.actions, filter, origin: rule.origin.clone() })
     }
 
