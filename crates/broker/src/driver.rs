@@ -1,6 +1,7 @@
 //! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
 
 mod accepting;
+mod following;
 mod lingering;
 mod reading;
 mod storing;
@@ -12,6 +13,7 @@ use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::trace::Trace;
 pub(crate) use accepting::Door;
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
@@ -88,6 +90,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// Clients that somebody follows.
+    traces: Vec<Trace>,
     stopping: bool,
     /// The disk has not answered for long, and that was said.
     stalled: bool,
@@ -118,6 +122,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            traces: Vec::new(),
             stopping: false,
             stalled: false,
             buffers_due: None,
@@ -331,8 +336,10 @@ impl Running {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Authenticate { link, connect } => {
+                self.follow_new(link, &connect);
+                let now = self.now;
                 let Some(conn) = self.conn(link) else { return };
-                let verdict = conn.entry.verdict(&conn.stream, &connect);
+                let verdict = conn.entry.verdict(&conn.stream, &connect, now);
                 self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
             }
             Effect::Move { link, shard } => self.move_socket(link, shard),
@@ -354,6 +361,7 @@ impl Running {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
             Effect::Event(event) => {
+                self.tell_followers(&event);
                 event::emit(&event, |slot| self.peer(slot));
             }
         }
@@ -397,6 +405,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
             self.write_pressing();

@@ -79,11 +79,17 @@ impl Entry {
     }
 
     /// What becomes of the client of this connection.
-    pub(crate) fn verdict(&self, stream: &Stream, connect: &Connect) -> Verdict {
+    pub(crate) fn verdict(&self, stream: &Stream, connect: &Connect, now: u64) -> Verdict {
         if let Err(refusal) = self.check(connect) {
             return refusal;
         }
-        let login = Login { connect, peer: stream.peer(), certificate: stream.certificate() };
+        let login = Login {
+            connect,
+            peer: stream.peer(),
+            certificate: stream.certificate(),
+            listener: &self.entrance.name,
+            now,
+        };
         match self.entrance.authenticator.verdict(&login) {
             Verdict::Accept(mut identity) => {
                 identity.mount = identity.mount.or_else(|| self.entrance.mount.clone());

@@ -24,6 +24,7 @@ mod options;
 mod recorder;
 mod restoring;
 mod status;
+mod trace;
 mod view;
 
 pub use broker::{Broker, Listening, StartError};
@@ -36,4 +37,5 @@ pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::{ListenerOptions, Options, Versions};
 pub use status::Status;
+pub use trace::Following;
 pub use view::{Dropped, Sessions, View};
