@@ -1,5 +1,6 @@
 //! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
 
+mod following;
 mod lingering;
 mod logins;
 mod reading;
@@ -13,6 +14,7 @@ use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::trace::Trace;
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
@@ -91,6 +93,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// Clients that somebody follows.
+    traces: Vec<Trace>,
     stopping: bool,
     /// The disk has not answered for long, and that was said.
     stalled: bool,
@@ -121,6 +125,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            traces: Vec::new(),
             stopping: false,
             stalled: false,
             buffers_due: None,
@@ -375,7 +380,10 @@ impl Running {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Authenticate { link, connect } => self.authenticate(link, &connect),
+            Effect::Authenticate { link, connect } => {
+                self.follow_new(link, &connect);
+                self.authenticate(link, &connect);
+            }
             Effect::Continue { link, data } => self.go_on(link, &data),
             Effect::AuthenticateAnew { link, connect, data } => self.authenticate_anew(link, &connect, &data),
             Effect::Move { link, shard } => self.move_socket(link, shard),
@@ -397,6 +405,7 @@ impl Running {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
             Effect::Event(event) => {
+                self.tell_followers(&event);
                 let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
                 event::emit(&event, address);
             }
@@ -442,6 +451,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
             self.write_pressing();
