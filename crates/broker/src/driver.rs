@@ -3,9 +3,11 @@
 mod accepting;
 mod following;
 mod lingering;
+mod logins;
 mod reading;
 mod storing;
 
+use crate::auth::LoginPool;
 use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
@@ -62,6 +64,7 @@ pub(crate) struct Driver {
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) doors: Vec<Door>,
     pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) pool: Arc<LoginPool>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
@@ -337,11 +340,10 @@ impl Running {
         match effect {
             Effect::Authenticate { link, connect } => {
                 self.follow_new(link, &connect);
-                let now = self.now;
-                let Some(conn) = self.conn(link) else { return };
-                let verdict = conn.entry.verdict(&conn.stream, &connect, now);
-                self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
+                self.authenticate(link, &connect);
             }
+            Effect::Continue { link, data } => self.go_on(link, &data),
+            Effect::AuthenticateAnew { link, connect, data } => self.authenticate_anew(link, &connect, &data),
             Effect::Move { link, shard } => self.move_socket(link, shard),
             Effect::Resume { link } => {
                 self.resume(link);
@@ -397,6 +399,7 @@ impl Running {
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, entry, input } => self.add(stream, entry, input),
+                Item::Verdict { link, verdict } => self.decide(link, verdict),
                 Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
                 Item::Drops { answer } => {
                     // Nobody waits any more: then nobody wants to know.

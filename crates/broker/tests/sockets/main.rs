@@ -34,6 +34,7 @@ mod bursts;
 mod keeping;
 mod layers;
 mod listeners;
+mod logins;
 mod messages;
 mod rude;
 mod stopping;
