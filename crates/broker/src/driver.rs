@@ -364,6 +364,7 @@ impl Running {
             }
             Effect::Event(event) => {
                 self.tell_followers(&event);
+                self.tell_of_transport(&event);
                 event::emit(&event, |slot| self.peer(slot));
             }
         }

@@ -352,7 +352,7 @@ impl Shard {
         self.refuse_silently(now, id, reason, error.what());
     }
 
-    fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
+    pub(crate) fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
         self.out.effects.push_back(Effect::Event(Event::Refused {
             link: id.slot,
             client: None,

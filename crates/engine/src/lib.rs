@@ -37,6 +37,7 @@ mod seen;
 mod session;
 mod shard;
 mod spread;
+mod stranger;
 mod subscribe;
 mod template;
 mod timers;
