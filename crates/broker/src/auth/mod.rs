@@ -1,5 +1,8 @@
 //! Who may connect. One file for each way to find out.
 
+mod encoding;
+pub mod hash;
+
 use darter_codec::Connect;
 use darter_engine::access::Identity;
 use darter_net::{CertificateNames, Peer};
