@@ -2,6 +2,11 @@
 
 mod encoding;
 pub mod hash;
+pub mod password_file;
+pub mod passwords;
+#[cfg(test)]
+mod scene;
+mod successes;
 
 use darter_codec::Connect;
 use darter_engine::access::Identity;
