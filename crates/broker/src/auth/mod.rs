@@ -2,6 +2,7 @@
 
 mod encoding;
 pub mod hash;
+pub mod jwt;
 pub mod password_file;
 pub mod passwords;
 #[cfg(test)]
