@@ -2,6 +2,7 @@
 
 use crate::driver::READ_SIZE;
 use crate::large::{LARGE_FROM, Large, Pool};
+use crate::trace::Tracer;
 use bytes::Bytes;
 use darter_codec::frame::{self, Scan};
 use darter_engine::{LinkId, Output};
@@ -26,6 +27,8 @@ pub(crate) struct Conn {
     pub(crate) paused: bool,
     /// In the shard's list of connections to read from again.
     pub(crate) listed: bool,
+    /// Looks at what comes and goes, while somebody follows the client.
+    pub(crate) tracer: Option<Box<Tracer>>,
     /// The other side has ended its direction, or an error was reported.
     pub(crate) ending: bool,
 }
@@ -75,6 +78,7 @@ impl Conn {
             blocked: false,
             paused: false,
             listed: false,
+            tracer: None,
             ending: false,
         }
     }
@@ -161,6 +165,9 @@ impl Conn {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     total += count;
+                    if let Some(tracer) = &mut self.tracer {
+                        trace_sent(tracer, output, count);
+                    }
                     output.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -171,7 +178,24 @@ impl Conn {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(tracer) = &mut self.tracer
+            && output.is_empty()
+        {
+            tracer.all_sent();
+        }
         Ok(total)
+    }
+}
+
+/// Shows the tracer the first `count` bytes of the output, which were written.
+fn trace_sent(tracer: &mut Tracer, output: &Output, mut count: usize) {
+    for chunk in output.chunks() {
+        let written = &chunk[..chunk.len().min(count)];
+        tracer.sent(written);
+        count -= written.len();
+        if count == 0 {
+            return;
+        }
     }
 }
 

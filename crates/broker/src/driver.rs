@@ -1,5 +1,6 @@
 //! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
 
+mod following;
 mod lingering;
 mod reading;
 mod storing;
@@ -12,6 +13,7 @@ use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
 use crate::status::{ShardStatus, Status, StatusTopics};
+use crate::trace::Trace;
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
@@ -89,6 +91,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// Clients that somebody follows.
+    traces: Vec<Trace>,
     stopping: bool,
     /// The disk has not answered for long, and that was said.
     stalled: bool,
@@ -119,6 +123,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            traces: Vec::new(),
             stopping: false,
             stalled: false,
             buffers_due: None,
@@ -374,6 +379,7 @@ impl Running {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Authenticate { link, connect } => {
+                self.follow_new(link, &connect);
                 let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
                 let (peer, now) = (address.into(), self.now);
                 let login = Login { connect: &connect, peer, certificate: None, listener: "", now };
@@ -399,6 +405,7 @@ impl Running {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
             Effect::Event(event) => {
+                self.tell_followers(&event);
                 let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
                 event::emit(&event, address);
             }
@@ -443,6 +450,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
             self.write_pressing();

@@ -34,6 +34,21 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
     }
 }
 
+/// How a connection was refused or has ended, in words for people.
+pub(crate) fn in_words(event: &Event) -> String {
+    match event {
+        Event::Refused { reason, what, .. } => format!("connection refused: {what} ({reason:?})"),
+        Event::Disconnected { ending: Ending::Client(reason), .. } => {
+            format!("the client disconnected ({reason:?})")
+        }
+        Event::Disconnected { ending: Ending::Lost, .. } => "the connection closed without DISCONNECT".into(),
+        Event::Disconnected { ending: Ending::Server { reason, what }, .. } => {
+            format!("disconnected by the server: {what} ({reason:?})")
+        }
+        _ => String::new(),
+    }
+}
+
 /// A client is connected.
 struct ClientConnected<'a> {
     client: &'a str,

@@ -21,6 +21,8 @@ pub(crate) enum Item {
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
     Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
+    /// Follow a client's packets.
+    Trace(crate::trace::Trace),
     /// Disconnect everybody and end the thread.
     Shutdown { reason: ReasonCode },
 }

@@ -3,11 +3,13 @@
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
 use crate::status::{ShardStatus, Status};
+use crate::trace::{self, Following};
 use darter_engine::{Drop, SessionSeen};
 use darter_store::history::History;
 use darter_store::{Keeper, Report};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// Looks at a server without keeping it alive; from [`Broker::view`](crate::Broker::view).
@@ -50,6 +52,17 @@ impl Sessions {
 }
 
 impl View {
+    /// Follows a client's packets from now on, also when it connects later. `waker` is woken when there is something to be
+    /// read.
+    #[must_use]
+    pub fn follow(&self, client: &str, waker: Waker) -> Following {
+        let (trace, following) = trace::follow(client.into(), waker);
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Trace(trace.clone())]);
+        }
+        following
+    }
+
     /// The addresses the server listens on.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {

@@ -106,6 +106,7 @@ impl Running {
     /// Hands bytes to the engine; the connection keeps what it does not consume.
     fn hand_in(&mut self, id: LinkId, bytes: &[u8], owner: Option<&Bytes>) {
         let consumed = self.driver.shard.receive(self.now, id, bytes, owner);
+        self.trace_received(id, &bytes[..consumed]);
         let rest = &bytes[consumed..];
         // Looked up here: `conn` would borrow all of `self`.
         let Some(Some(conn)) = self.conns.get_mut(id.slot as usize) else { return };
