@@ -1,13 +1,17 @@
 //! Who may connect. One file for each way to find out.
 
+pub mod certificate;
 mod encoding;
 pub mod hash;
+pub mod http;
 pub mod jwt;
 pub mod password_file;
 pub mod passwords;
 #[cfg(test)]
 mod scene;
+pub mod scram;
 mod successes;
+pub mod users;
 
 use darter_codec::Connect;
 use darter_engine::access::Identity;

@@ -44,7 +44,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Passwords {
     sources: Vec<Arc<dyn Source>>,
-    successes: Arc<Successes>,
+    successes: Arc<Successes<()>>,
 }
 
 impl Passwords {
@@ -86,14 +86,14 @@ impl Method for Passwords {
             }));
         };
         let key = self.successes.key(&[user.as_bytes(), &password]);
-        if self.successes.has(&key, generation, Instant::now()) {
+        if self.successes.get(&key, generation, Instant::now()).is_some() {
             return Outcome::Done(found.verdict(true));
         }
         let successes = self.successes.clone();
         Outcome::Work(Box::new(move || {
             let right = found.hash.verify(&password);
             if right {
-                successes.add(key, generation, Instant::now());
+                successes.add(key, (), generation, Instant::now());
             }
             Outcome::Done(found.verdict(right))
         }))

@@ -11,27 +11,26 @@ use std::time::{Duration, Instant};
 pub(super) type Key = [u8; 32];
 
 /// Logins that were right, for a short time. It is forgotten as a whole when its generation changes.
-pub(super) struct Successes {
+pub(super) struct Successes<T> {
     secret: hmac::Key,
     most: usize,
     life: Duration,
-    known: Mutex<Known>,
+    known: Mutex<Known<T>>,
 }
 
-#[derive(Default)]
-struct Known {
+struct Known<T> {
     generation: u64,
-    /// When each is forgotten.
-    until: HashMap<Key, Instant>,
+    /// When each is forgotten, and what it was.
+    until: HashMap<Key, (Instant, T)>,
     /// In the order in which they are forgotten.
     order: VecDeque<Key>,
 }
 
-impl Successes {
+impl<T: Clone> Successes<T> {
     /// With a key of its own. None if the system gives no random numbers.
     pub(super) fn new(most: usize, life: Duration) -> Option<Self> {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
-        Some(Self { secret, most, life, known: Mutex::default() })
+        Some(Self { secret, most, life, known: Mutex::new(Known::new(0)) })
     }
 
     /// The key for a login of these parts.
@@ -53,13 +52,14 @@ impl Successes {
         usize::from_le_bytes(number)
     }
 
-    /// Whether it was right, not longer than its life ago, and nothing has changed.
-    pub(super) fn has(&self, key: &Key, generation: u64, now: Instant) -> bool {
-        self.lock(generation).is_some_and(|known| known.until.get(key).is_some_and(|until| *until > now))
+    /// What it was, if it was right, not longer than its life ago, and nothing has changed.
+    pub(super) fn get(&self, key: &Key, generation: u64, now: Instant) -> Option<T> {
+        let known = self.lock(generation)?;
+        known.until.get(key).filter(|(until, _)| *until > now).map(|(_, value)| value.clone())
     }
 
     /// It was right, when it was looked at in this generation.
-    pub(super) fn add(&self, key: Key, generation: u64, now: Instant) {
+    pub(super) fn add(&self, key: Key, value: T, generation: u64, now: Instant) {
         let Some(mut known) = self.lock(generation) else { return };
         known.forget(now);
         if known.until.contains_key(&key) {
@@ -70,24 +70,28 @@ impl Successes {
         {
             known.until.remove(&first);
         }
-        known.until.insert(key, now + self.life);
+        known.until.insert(key, (now + self.life, value));
         known.order.push_back(key);
     }
 
     /// What is known in this generation; none if it is over.
-    fn lock(&self, generation: u64) -> Option<MutexGuard<'_, Known>> {
+    fn lock(&self, generation: u64) -> Option<MutexGuard<'_, Known<T>>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if generation > known.generation {
-            *known = Known { generation, ..Known::default() };
+            *known = Known::new(generation);
         }
         (generation == known.generation).then_some(known)
     }
 }
 
-impl Known {
+impl<T> Known<T> {
+    fn new(generation: u64) -> Self {
+        Self { generation, until: HashMap::new(), order: VecDeque::new() }
+    }
+
     fn forget(&mut self, now: Instant) {
         while let Some(first) = self.order.front() {
-            if self.until.get(first).is_some_and(|until| *until > now) {
+            if self.until.get(first).is_some_and(|(until, _)| *until > now) {
                 return;
             }
             self.until.remove(first);
@@ -96,7 +100,7 @@ impl Known {
     }
 }
 
-impl fmt::Debug for Successes {
+impl<T> fmt::Debug for Successes<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Successes")
             .field("most", &self.most)
@@ -111,7 +115,7 @@ mod tests {
 
     const LIFE: Duration = Duration::from_secs(10);
 
-    fn successes(most: usize) -> Successes {
+    fn successes(most: usize) -> Successes<()> {
         Successes::new(most, LIFE).unwrap()
     }
 
@@ -119,13 +123,13 @@ mod tests {
     fn a_success_is_known_for_its_life() {
         let (successes, start) = (successes(8), Instant::now());
         let key = successes.key(&[b"ann", b"secret"]);
-        assert!(!successes.has(&key, 0, start));
-        successes.add(key, 0, start);
-        successes.add(key, 0, start + LIFE / 2);
-        assert!(successes.has(&key, 0, start + LIFE - Duration::from_nanos(1)));
-        assert!(!successes.has(&key, 0, start + LIFE), "the second time has not prolonged it");
-        successes.add(key, 0, start + LIFE);
-        assert!(successes.has(&key, 0, start + LIFE));
+        assert!(!successes.get(&key, 0, start).is_some());
+        successes.add(key, (), 0, start);
+        successes.add(key, (), 0, start + LIFE / 2);
+        assert!(successes.get(&key, 0, start + LIFE - Duration::from_nanos(1)).is_some());
+        assert!(!successes.get(&key, 0, start + LIFE).is_some(), "the second time has not prolonged it");
+        successes.add(key, (), 0, start + LIFE);
+        assert!(successes.get(&key, 0, start + LIFE).is_some());
     }
 
     #[test]
@@ -142,12 +146,15 @@ mod tests {
     fn a_change_forgets_all_also_what_was_under_way() {
         let (successes, now) = (successes(8), Instant::now());
         let (ann, bob) = (successes.key(&[b"ann"]), successes.key(&[b"bob"]));
-        successes.add(ann, 0, now);
-        assert!(!successes.has(&ann, 1, now), "the users have changed");
-        successes.add(bob, 0, now);
-        assert!(!successes.has(&bob, 0, now) && !successes.has(&bob, 1, now), "it was looked at before that");
-        successes.add(bob, 1, now);
-        assert!(successes.has(&bob, 1, now));
+        successes.add(ann, (), 0, now);
+        assert!(!successes.get(&ann, 1, now).is_some(), "the users have changed");
+        successes.add(bob, (), 0, now);
+        assert!(
+            !successes.get(&bob, 0, now).is_some() && !successes.get(&bob, 1, now).is_some(),
+            "it was looked at before that"
+        );
+        successes.add(bob, (), 1, now);
+        assert!(successes.get(&bob, 1, now).is_some());
     }
 
     #[test]
@@ -155,10 +162,10 @@ mod tests {
         let (successes, now) = (successes(3), Instant::now());
         let keys: Vec<_> = (0..100_u8).map(|number| successes.key(&[&[number]])).collect();
         for key in &keys {
-            successes.add(*key, 0, now);
+            successes.add(*key, (), 0, now);
         }
-        let known = keys.iter().filter(|key| successes.has(key, 0, now)).count();
-        assert!(known == 3 && keys[97..].iter().all(|key| successes.has(key, 0, now)));
+        let known = keys.iter().filter(|key| successes.get(key, 0, now).is_some()).count();
+        assert!(known == 3 && keys[97..].iter().all(|key| successes.get(key, 0, now).is_some()));
         let known = successes.lock(0).unwrap();
         assert_eq!((known.until.len(), known.order.len()), (3, 3));
     }

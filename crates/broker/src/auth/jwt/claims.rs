@@ -1,7 +1,7 @@
 //! What a token says (section 4 of RFC 7519).
 
 use super::Options;
-use darter_engine::access::{Actions, Effect, Identity, Origin, Rule};
+use darter_engine::access::{Actions, BadRule, Effect, Identity, Origin, Rule};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -83,21 +83,10 @@ impl Claims {
     }
 
     fn rules(&self, options: &Options) -> Result<Vec<Rule>, &'static str> {
-        let Some(texts) = self.texts(&options.permissions_claim)? else { return Ok(Vec::new()) };
-        let rules = texts.into_iter().map(|text| Rule::read(Effect::Allow, text, ORIGIN.into(), 0));
-        let mut rules =
-            rules.collect::<Result<Vec<_>, _>>().map_err(|_| "a permission in the token is no rule")?;
-        if rules.is_empty() {
-            // Nothing is permitted: not the same as a token that says nothing about it.
-            let origin = Origin { file: ORIGIN.into(), line: 0, text: "no permissions".into() };
-            rules.push(Rule {
-                effect: Effect::Allow,
-                actions: Actions::default(),
-                filter: "#".into(),
-                origin: Arc::new(origin),
-            });
+        match self.texts(&options.permissions_claim)? {
+            Some(texts) => permitted(texts, ORIGIN).map_err(|_| "a permission in the token is no rule"),
+            None => Ok(Vec::new()),
         }
-        Ok(rules)
     }
 
     /// An array of texts; none if there is no such claim.
@@ -119,6 +108,22 @@ impl Claims {
             Some(value) => value.as_f64().map(Some).ok_or("a time in the token is not a number"),
         }
     }
+}
+
+/// Rules that allow these things and nothing else, also when there is nothing that they allow.
+pub(crate) fn permitted<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+    origin: &str,
+) -> Result<Vec<Rule>, BadRule> {
+    let read = |text| Rule::read(Effect::Allow, text, origin.into(), 0);
+    let mut rules = texts.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if rules.is_empty() {
+        // Without any rule everything would be allowed.
+        let origin = Origin { file: origin.into(), line: 0, text: "no permissions".into() };
+        let (actions, filter) = (Actions::default(), "#".into());
+        rules.push(Rule { effect: Effect::Allow, actions, filter, origin: Arc::new(origin) });
+    }
+    Ok(rules)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]

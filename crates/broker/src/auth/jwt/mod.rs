@@ -17,6 +17,7 @@ pub use key_file::{BadKey, KeyError, Keys};
 use super::{Login, Method, Outcome, Verdict};
 use crate::clock::since_1970;
 use claims::Claims;
+pub(crate) use claims::permitted;
 use darter_codec::ReasonCode;
 use key::Key;
 use std::fmt;
