@@ -27,6 +27,11 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// Grows with every change of the users, before it can be seen.
     fn generation(&self) -> u64;
+
+    /// True without any users.
+    fn is_empty(&self) -> bool {
+        self.any(0).is_none()
+    }
 }
 
 /// What a source knows of a user.
@@ -76,6 +81,7 @@ impl Method for Passwords {
         };
         // Before the users are looked at: what changes in between makes this success one of the past.
         let generation = self.sources.iter().map(|source| source.generation()).sum();
+        let generation = self.successes.generation(generation);
         let password = password.clone();
         let Some(found) = self.sources.iter().find_map(|source| source.find(user)) else {
             let Some(hash) = self.stand_in(user) else { return Outcome::Pass };
@@ -97,6 +103,14 @@ impl Method for Passwords {
             }
             Outcome::Done(found.verdict(right))
         }))
+    }
+
+    fn flush(&self) {
+        self.successes.flush();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sources.iter().all(|source| source.is_empty())
     }
 }
 
@@ -193,6 +207,8 @@ mod tests {
         assert!(matches!(check(&passwords, "ann", "secret"), Outcome::Done(Verdict::Accept(_))));
         assert!(matches!(check(&passwords, "ann", "other"), Outcome::Work(_)), "a wrong one is not");
         assert!(matches!(check(&passwords, "bob", "secret"), Outcome::Work(_)), "nor another user's");
+        passwords.flush();
+        assert!(matches!(check(&passwords, "ann", "secret"), Outcome::Work(_)), "it is forgotten");
         let under_way = check(&passwords, "bob", "secret");
         book.set("ann", "new", false);
         assert_eq!(refused(check(&passwords, "ann", "secret")).1, "the password is wrong");
@@ -212,6 +228,7 @@ mod tests {
             assert!(matches!(done(outcome), Outcome::Pass));
         }
         let nobody = self::passwords(&[&Book::with(&[])]);
+        assert!(nobody.is_idle() && !passwords.is_idle());
         assert!(matches!(check(&nobody, "eve", "secret"), Outcome::Pass), "there is no user to be found out");
     }
 

@@ -5,6 +5,7 @@
 //! are: a client that prepares one that is not ASCII (RFC 4013) may come to another one.
 
 use super::encoding::{BASE64, BASE64_UNPADDED, random};
+use super::passwords::Source;
 use super::users::{Known, Users};
 use super::{Exchange, Login, Method, Outcome, Step};
 use base64::Engine;
@@ -49,6 +50,10 @@ impl Method for Scram {
         let method = login.connect.properties.authentication_method()?;
         (*method == *NAME)
             .then(|| Box::new(Conversation { users: self.users.clone(), state: State::Begin }) as _)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.users.is_empty()
     }
 }
 

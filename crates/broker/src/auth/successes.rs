@@ -4,6 +4,7 @@ use super::encoding::random;
 use ring::hmac;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ pub(super) struct Successes<T> {
     secret: hmac::Key,
     most: usize,
     life: Duration,
+    flushes: AtomicU64,
     known: Mutex<Known<T>>,
 }
 
@@ -30,7 +32,7 @@ impl<T: Clone> Successes<T> {
     /// With a key of its own. None if the system gives no random numbers.
     pub(super) fn new(most: usize, life: Duration) -> Option<Self> {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
-        Some(Self { secret, most, life, known: Mutex::new(Known::new(0)) })
+        Some(Self { secret, most, life, flushes: AtomicU64::new(0), known: Mutex::new(Known::new(0)) })
     }
 
     /// The key for a login of these parts.
@@ -50,6 +52,16 @@ impl<T: Clone> Successes<T> {
         let mut number = [0; size_of::<usize>()];
         number.copy_from_slice(&self.key(&[bytes, b"number"])[..size_of::<usize>()]);
         usize::from_le_bytes(number)
+    }
+
+    /// The generation of what comes from sources of this generation.
+    pub(super) fn generation(&self, sources: u64) -> u64 {
+        sources + self.flushes.load(Ordering::SeqCst)
+    }
+
+    /// Begins another generation.
+    pub(super) fn flush(&self) {
+        self.flushes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What it was, if it was right, not longer than its life ago, and nothing has changed.
@@ -123,11 +135,11 @@ mod tests {
     fn a_success_is_known_for_its_life() {
         let (successes, start) = (successes(8), Instant::now());
         let key = successes.key(&[b"ann", b"secret"]);
-        assert!(!successes.get(&key, 0, start).is_some());
+        assert!(successes.get(&key, 0, start).is_none());
         successes.add(key, (), 0, start);
         successes.add(key, (), 0, start + LIFE / 2);
         assert!(successes.get(&key, 0, start + LIFE - Duration::from_nanos(1)).is_some());
-        assert!(!successes.get(&key, 0, start + LIFE).is_some(), "the second time has not prolonged it");
+        assert!(successes.get(&key, 0, start + LIFE).is_none(), "the second time has not prolonged it");
         successes.add(key, (), 0, start + LIFE);
         assert!(successes.get(&key, 0, start + LIFE).is_some());
     }
@@ -147,10 +159,10 @@ mod tests {
         let (successes, now) = (successes(8), Instant::now());
         let (ann, bob) = (successes.key(&[b"ann"]), successes.key(&[b"bob"]));
         successes.add(ann, (), 0, now);
-        assert!(!successes.get(&ann, 1, now).is_some(), "the users have changed");
+        assert!(successes.get(&ann, 1, now).is_none(), "the users have changed");
         successes.add(bob, (), 0, now);
         assert!(
-            !successes.get(&bob, 0, now).is_some() && !successes.get(&bob, 1, now).is_some(),
+            successes.get(&bob, 0, now).is_none() && successes.get(&bob, 1, now).is_none(),
             "it was looked at before that"
         );
         successes.add(bob, (), 1, now);

@@ -31,8 +31,10 @@ macro_rules! battery {
 
 mod accepting;
 mod bursts;
-
 mod keeping;
+mod layers;
+mod listeners;
+mod logins;
 mod messages;
 mod rude;
 mod stopping;

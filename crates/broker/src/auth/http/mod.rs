@@ -191,16 +191,21 @@ impl Method for Http {
             return Outcome::Done(unavailable("it cannot be asked about"));
         };
         let key = self.shared.successes.key(&[&question]);
-        if let Some(identity) = self.shared.successes.get(&key, 0, Instant::now()) {
+        let generation = self.shared.successes.generation(0);
+        if let Some(identity) = self.shared.successes.get(&key, generation, Instant::now()) {
             return Outcome::Done(Verdict::Accept(identity));
         }
         let (shared, user) = (self.shared.clone(), connect.username.as_deref().map(Arc::from));
-        Outcome::Work(Box::new(move || Outcome::Done(shared.ask(&question, key, user))))
+        Outcome::Work(Box::new(move || Outcome::Done(shared.ask(&question, (key, generation), user))))
+    }
+
+    fn flush(&self) {
+        self.shared.successes.flush();
     }
 }
 
 impl Shared {
-    fn ask(&self, question: &[u8], key: Key, user: Option<Arc<str>>) -> Verdict {
+    fn ask(&self, question: &[u8], (key, generation): (Key, u64), user: Option<Arc<str>>) -> Verdict {
         let deadline = Instant::now() + self.options.timeout;
         let Some(turn) = self.gate.enter(deadline) else {
             return unavailable("the HTTP server for logins has not answered a moment ago, or is too busy");
@@ -211,7 +216,7 @@ impl Shared {
         match answer.identity(user) {
             Answer::Accept(identity) => {
                 if !self.options.cache.is_zero() {
-                    self.successes.add(key, identity.clone(), 0, Instant::now());
+                    self.successes.add(key, identity.clone(), generation, Instant::now());
                 }
                 Verdict::Accept(identity)
             }

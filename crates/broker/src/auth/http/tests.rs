@@ -246,6 +246,10 @@ fn who_was_let_in_is_let_in_again_without_a_question_for_a_while() {
     assert!(matches!(again, Outcome::Done(_)), "it is known at once");
     assert_eq!(accepted(again), first);
     server.was_not_asked();
+    method.flush();
+    server.will_answer("200 OK", "");
+    accepted(ask(&method));
+    server.was_asked();
 
     let (ann, other) = (connect(Some("ann"), Some("secret")), connect(Some("ann"), Some("Secret")));
     let elsewhere = Login { listener: "other", ..login(&ann) };

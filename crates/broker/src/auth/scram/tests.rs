@@ -208,7 +208,8 @@ fn every_change_of_the_last_message_is_refused() {
 
 #[test]
 fn a_user_who_changes_in_between_is_refused() {
-    let changes: [(fn(&Users), &str); 3] = [
+    type Changing = fn(&Users);
+    let changes: [(Changing, &str); 3] = [
         (|users| users.remove("ann").unwrap(), "the user has changed meanwhile"),
         (
             |users| users.change("ann", Change::Password(Credentials::new(b"new").unwrap())).unwrap(),

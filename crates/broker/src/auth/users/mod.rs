@@ -140,12 +140,6 @@ impl Users {
         }
     }
 
-    /// True when there are none, as far as anybody knows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.users().is_empty() && self.unreadable.load(Ordering::Relaxed) == 0
-    }
-
     /// All users, in the order of their names.
     #[must_use]
     pub fn list(&self) -> Vec<User> {
@@ -267,6 +261,11 @@ impl Source for Users {
 
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Not when there is one who cannot be read.
+    fn is_empty(&self) -> bool {
+        self.users().is_empty() && self.unreadable.load(Ordering::Relaxed) == 0
     }
 }
 
