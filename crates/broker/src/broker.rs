@@ -12,6 +12,7 @@ use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
 use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
+use darter_engine::access::Policy;
 use darter_engine::{Place, Shard};
 use darter_net::{BindError, Listener};
 use darter_store::history::History;
@@ -167,6 +168,13 @@ impl Broker {
         }
     }
 
+    /// Gives the server other rules. Sessions go on; what they may not do any more stops.
+    pub fn set_policy(&self, policy: &Arc<Policy>) {
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Policy(policy.clone())]);
+        }
+    }
+
     /// Publishes a message of the server itself.
     pub fn publish(&self, message: Message) {
         if let Some(inbox) = self.inboxes.first() {
@@ -223,6 +231,9 @@ fn restored_shards(
         Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
     };
     let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
+    for brain in &mut brains {
+        brain.set_policy(options.policy.clone());
+    }
     restoring::restore(now, kept, &mut brains, stores);
     brains
 }

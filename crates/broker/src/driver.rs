@@ -450,6 +450,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Policy(policy) => self.driver.shard.set_policy(policy),
                 Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }

@@ -1,6 +1,7 @@
 //! What other threads hand to a shard's thread.
 
 use darter_codec::ReasonCode;
+use darter_engine::access::Policy;
 use darter_engine::{PeerItem, SessionSeen};
 use darter_net::Stream;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub(crate) enum Item {
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
     Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
+    /// Take other rules.
+    Policy(Arc<Policy>),
     /// Follow a client's packets.
     Trace(crate::trace::Trace),
     /// Disconnect everybody and end the thread.

@@ -2,6 +2,7 @@
 
 use crate::auth::{AllowAll, Authenticator};
 use darter_engine::Limits;
+use darter_engine::access::Policy;
 use darter_store::Opener;
 use darter_store::history::HistoryOptions;
 use std::fmt;
@@ -24,6 +25,8 @@ pub struct Options {
     pub status_interval: Duration,
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What clients may do; everything unless something else is said.
+    pub policy: Arc<Policy>,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
     /// What is remembered of the messages on every topic; without it nothing.
@@ -42,6 +45,7 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
+            policy: Arc::default(),
             store: darter_store::in_memory(),
             history: None,
         }

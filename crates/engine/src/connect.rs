@@ -5,6 +5,7 @@ use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
+use crate::permit::NOT_YOURS;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -120,6 +121,19 @@ impl Shard {
         }
         match verdict {
             Verdict::Refuse { reason, what } => self.refuse(now, id, Some(connect), reason, what),
+            Verdict::Accept(identity) if self.is_of_another_user(&connect.client_id, &identity) => {
+                let (reason, what) = NOT_YOURS;
+                self.refuse(now, id, Some(connect), reason, what);
+            }
+            Verdict::Accept(identity)
+                if connect
+                    .will
+                    .as_ref()
+                    .is_some_and(|will| !self.may_have_will(&identity, &connect.client_id, will)) =>
+            {
+                let what = "the rules do not let it publish its will";
+                self.refuse(now, id, Some(connect), ReasonCode::NotAuthorized, what);
+            }
             Verdict::Accept(_) if self.full && self.makes_kept_session(connect) => {
                 let what = "there is no room to store another session";
                 self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
@@ -217,7 +231,7 @@ impl Shard {
             session.told_in = self.out.batch;
         }
         session.expiry = expiry;
-        session.user = identity.user;
+        session.user.clone_from(&identity.user);
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {
@@ -237,6 +251,7 @@ impl Shard {
             };
             self.out.persist.push(Change::Will { session: session.number, will });
         }
+        self.admit(slot, &identity);
         Opened { session: slot, present, stored, assigned }
     }
 

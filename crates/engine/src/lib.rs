@@ -27,6 +27,7 @@ mod link;
 mod outbox;
 mod output;
 mod peer;
+mod permit;
 mod place;
 mod queue;
 mod restore;
