@@ -7,7 +7,9 @@ use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::Options;
 use crate::recorder::Recorder;
+use crate::refusals::Refusals;
 use crate::restoring;
+use crate::rules::Rules;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
 use darter_codec::record::Kept;
@@ -41,6 +43,8 @@ pub struct Broker {
     keeper: Arc<dyn Keeper>,
     clock: Clock,
     history: Option<Arc<History>>,
+    rules: Rules,
+    refusals: Refusals,
 }
 
 /// Why a server cannot start.
@@ -90,6 +94,7 @@ impl Broker {
         // Opened last: the folder is this server's, now that the store has its lock.
         let history = options.history.clone().map(History::open).map(Arc::new);
         let watch = Watch::default();
+        let (rules, refusals) = (Rules::new(options.policy.clone()), Refusals::default());
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
             let topics = (index == 0 && !options.status_interval.is_zero()).then(|| {
@@ -107,12 +112,23 @@ impl Broker {
                 status: status[usize::from(index)].clone(),
                 topics,
                 recorder: Recorder::new(history.clone()),
+                refusals: refusals.clone(),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker =
-            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock, history };
+        let mut broker = Self {
+            addresses,
+            inboxes,
+            status,
+            threads: Vec::new(),
+            watch,
+            keeper,
+            clock,
+            history,
+            rules,
+            refusals,
+        };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -165,11 +181,14 @@ impl Broker {
             keeper: self.keeper.clone(),
             history: self.history.clone(),
             clock: self.clock,
+            rules: self.rules.clone(),
+            refusals: self.refusals.clone(),
         }
     }
 
     /// Gives the server other rules. Sessions go on; what they may not do any more stops.
     pub fn set_policy(&self, policy: &Arc<Policy>) {
+        self.rules.set(policy.clone());
         for inbox in &self.inboxes {
             inbox.send(&mut vec![Item::Policy(policy.clone())]);
         }

@@ -4,6 +4,7 @@ mod following;
 mod lingering;
 mod reading;
 mod storing;
+mod telling;
 
 use crate::auth::{Authenticator, Login};
 use crate::clock::Clock;
@@ -12,6 +13,7 @@ use crate::event;
 use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
+use crate::refusals::{Moderation, Refusals};
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::trace::Trace;
 use darter_codec::ReasonCode;
@@ -66,6 +68,7 @@ pub(crate) struct Driver {
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
+    pub(crate) refusals: Refusals,
     pub(crate) clock: Clock,
 }
 
@@ -91,6 +94,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// How many refusals are told.
+    moderation: Moderation,
     /// Clients that somebody follows.
     traces: Vec<Trace>,
     stopping: bool,
@@ -123,6 +128,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            moderation: Moderation::default(),
             traces: Vec::new(),
             stopping: false,
             stalled: false,
@@ -404,11 +410,7 @@ impl Running {
             Effect::Peer { shard, item } => {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
-            Effect::Event(event) => {
-                self.tell_followers(&event);
-                let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
-                event::emit(&event, address);
-            }
+            Effect::Event(event) => self.tell(&event),
         }
     }
 

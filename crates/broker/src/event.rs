@@ -152,6 +152,20 @@ impl ActionDenied<'_> {
     }
 }
 
+/// Refusals came faster than they are logged.
+pub(crate) struct RefusalsUntold {
+    pub(crate) untold: u64,
+}
+
+impl RefusalsUntold {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            count = self.untold,
+            "more was refused than is logged; 'darter refusals' shows the last ones"
+        );
+    }
+}
+
 /// A session ended.
 struct SessionEnded<'a> {
     client: &'a str,

@@ -139,13 +139,13 @@ impl Shard {
                 self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
             }
             Verdict::Accept(identity) => {
-                self.open(now, id, connect, identity);
+                self.open(now, id, connect, &identity);
                 self.out.effects.push_back(Effect::Resume { link: id });
             }
         }
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) {
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) {
         let opened = self.open_session(now, id, connect, identity);
         let connack = self.connack(connect, &opened);
         self.set_up_link(id, connect, opened.session);
@@ -206,7 +206,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) -> Opened {
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> Opened {
         let assigned = connect.client_id.is_empty();
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
@@ -251,7 +251,7 @@ impl Shard {
             };
             self.out.persist.push(Change::Will { session: session.number, will });
         }
-        self.admit(slot, &identity);
+        self.admit(slot, identity);
         Opened { session: slot, present, stored, assigned }
     }
 

@@ -35,4 +35,5 @@ mod bursts;
 mod keeping;
 mod messages;
 mod rude;
+mod rules;
 mod stopping;
