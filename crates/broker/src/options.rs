@@ -1,6 +1,6 @@
 //! How a server is to run.
 
-use crate::auth::{AllowAll, Authenticator};
+use crate::auth::{AllowAll, Authenticator, LoginPoolOptions};
 use darter_engine::Limits;
 use darter_engine::access::Policy;
 use darter_store::Opener;
@@ -27,6 +27,8 @@ pub struct Options {
     pub authenticator: Arc<dyn Authenticator>,
     /// What clients may do; everything unless something else is said.
     pub policy: Arc<Policy>,
+    /// How much may be done for logins beside serving clients.
+    pub logins: LoginPoolOptions,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
     /// What is remembered of the messages on every topic; without it nothing.
@@ -46,6 +48,7 @@ impl Default for Options {
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
             policy: Arc::default(),
+            logins: LoginPoolOptions::default(),
             store: darter_store::in_memory(),
             history: None,
         }

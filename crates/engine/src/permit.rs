@@ -130,7 +130,7 @@ impl Shard {
     }
 
     /// The session's client is there and known: what it may do is what it may do from now on.
-    pub(crate) fn admit(&mut self, slot: u32, identity: &Identity) {
+    pub(crate) fn give_permit(&mut self, slot: u32, identity: &Identity) {
         let before = self.out.sessions[slot as usize].permit.take();
         self.set_permit(slot, identity);
         let after = &self.out.sessions[slot as usize].permit;
@@ -145,7 +145,7 @@ impl Shard {
     }
 
     /// A session of an earlier run: what its client may do is found out when it is back.
-    pub(crate) fn admit_unknown(&mut self, slot: u32) {
+    pub(crate) fn give_unknown_permit(&mut self, slot: u32) {
         if self.policy.is_open() {
             return;
         }

@@ -61,6 +61,7 @@ fn each_order(test: fn(&mut Pair)) {
 
 mod access;
 mod aliases;
+mod authentication;
 mod commits;
 mod connecting;
 mod crashes;
