@@ -102,14 +102,14 @@ impl Shard {
         now: u64,
         id: LinkId,
         connect: &Connect,
-        identity: Identity,
+        identity: &Identity,
         data: Vec<u8>,
     ) {
-        if let Some((reason, what)) = self.objection(connect, &identity) {
+        if let Some((reason, what)) = self.objection(connect, identity) {
             self.refuse(now, id, Some(connect), reason, what);
             return;
         }
-        self.open(now, id, connect, &identity, data);
+        self.open(now, id, connect, identity, data);
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
