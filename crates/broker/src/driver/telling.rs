@@ -9,11 +9,9 @@ use darter_engine::Event;
 impl Running {
     pub(super) fn tell(&mut self, event: &Event) {
         self.tell_followers(event);
-        let conns = &self.conns;
-        let address = |slot: u32| conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
-        let Some(refusal) = Refusal::of(event, |slot| address(slot).map(|address| address.to_string()))
-        else {
-            event::emit(event, address);
+        let of = |slot| self.peer(slot).map(|peer| peer.to_string());
+        let Some(refusal) = Refusal::of(event, of) else {
+            event::emit(event, |slot| self.peer(slot));
             return;
         };
         let payload = serde_json::to_vec(&refusal).unwrap_or_default();
@@ -22,7 +20,7 @@ impl Running {
         if untold > 0 {
             event::RefusalsUntold { untold }.emit();
         }
-        event::emit(event, address);
+        event::emit(event, |slot| self.peer(slot));
         let message = Message::new(QoS::AtMostOnce, false, TOPIC, [], &payload, None);
         self.driver.shard.publish_message(self.now, &message);
     }
