@@ -37,4 +37,5 @@ mod listeners;
 mod logins;
 mod messages;
 mod rude;
+mod rules;
 mod stopping;
