@@ -4,7 +4,9 @@ mod listener;
 #[cfg(unix)]
 pub mod owner_only;
 mod peer;
+pub mod proxy;
 mod stream;
+pub mod websocket;
 
 pub use listener::{BindError, Listener};
 pub use peer::{CertificateNames, Peer};
