@@ -375,7 +375,8 @@ impl Running {
         match effect {
             Effect::Authenticate { link, connect } => {
                 let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
-                let login = Login { connect: &connect, peer: address.into(), certificate: None };
+                let (peer, now) = (address.into(), self.now);
+                let login = Login { connect: &connect, peer, certificate: None, listener: "", now };
                 let verdict = self.driver.authenticator.verdict(&login);
                 self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
             }

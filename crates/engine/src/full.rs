@@ -116,10 +116,10 @@ impl Shard {
 
     /// Whether a publication of QoS 1 or 2 matches a session that outlives its connection, on any shard.
     fn is_kept_by_somebody(&mut self, routed: &Routed<'_>) -> bool {
-        let mut matches = core::mem::take(&mut self.matches);
+        let mut matches = self.matches.take().unwrap_or_default();
         self.tree.matches(routed.topic, &mut matches);
         let kept = matches.remote_kept() != 0 || self.is_kept_here(&matches, routed.publisher);
-        self.matches = matches;
+        self.matches = Some(matches);
         kept
     }
 

@@ -47,7 +47,7 @@ impl Shard {
         if let Some(stamp) = stamp {
             self.set_retained(routed, stamp, true);
         }
-        let mut matches = core::mem::take(&mut self.matches);
+        let mut matches = self.matches.take().unwrap_or_default();
         self.tree.matches(routed.topic, &mut matches);
         let spreads = matches.remote_persistent() != 0
             || (self.place.shards > 1 && !matches.groups().is_empty())
@@ -58,7 +58,7 @@ impl Shard {
         }
         let remote = self.forward(routed, matches.remote_any(), matches.remote_persistent(), stamp);
         let (local, direct) = self.deliver_matches(now, routed, &mut matches);
-        self.matches = matches;
+        self.matches = Some(matches);
         // Nobody is told that a QoS 0 message is retained, so nobody waits for the disk.
         let awaited = routed.qos != QoS::AtMostOnce || routed.wait.is_some();
         let stored = self.out.promised > promised && awaited;
@@ -119,10 +119,10 @@ impl Shard {
     ///
     /// Returns what the answer to that shard waits for beside this shard's batch.
     pub(crate) fn route_local(&mut self, now: u64, routed: &mut Routed<'_>) -> Wait {
-        let mut matches = core::mem::take(&mut self.matches);
+        let mut matches = self.matches.take().unwrap_or_default();
         self.tree.matches(routed.topic, &mut matches);
         let (_, direct) = self.deliver_matches(now, routed, &mut matches);
-        self.matches = matches;
+        self.matches = Some(matches);
         direct
     }
 

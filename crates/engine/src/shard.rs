@@ -60,7 +60,8 @@ pub struct Shard {
     pub(crate) out: Outbox,
     pub(crate) by_client: HashMap<Arc<str>, u32>,
     pub(crate) tree: SubscriptionTree,
-    pub(crate) matches: Matches,
+    /// Taken while it is used. In a box, so that only a pointer moves.
+    pub(crate) matches: Option<Box<Matches>>,
     pub(crate) scratch: Scratch,
     pub(crate) history: History,
     pub(crate) retained: RetainedTree,
@@ -122,7 +123,7 @@ impl Shard {
             },
             by_client: HashMap::default(),
             tree: SubscriptionTree::new(seed),
-            matches: Matches::default(),
+            matches: None,
             scratch: Scratch::default(),
             history,
             retained: RetainedTree::new(seed),

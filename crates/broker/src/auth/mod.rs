@@ -28,6 +28,10 @@ pub struct Login<'a> {
     pub peer: Peer,
     /// The names in its certificate, if its listener asks for one and its authorities vouch for it.
     pub certificate: Option<&'a CertificateNames>,
+    /// The name of the listener that it came to.
+    pub listener: &'a str,
+    /// When it came, in milliseconds of the engine's clock.
+    pub now: u64,
 }
 
 /// One way to find out who a client is.

@@ -11,11 +11,13 @@ mod policy;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use grant::{Decision, Grant, Reach, Why};
 pub use identity::Identity;
 pub use policy::{Policy, Who};
 pub use rule::{Action, Actions, Effect, Origin, Rule};
+pub use text::BadRule;
 
 /// What the server tells of single clients. Only a rule that names it lets anybody receive it.
 pub const EVENTS: &str = "$SYS/broker/events/#";
