@@ -2,15 +2,16 @@
 //! answers are bounded, and nothing follows the last one.
 #![no_main]
 
-use darter_net::websocket::{CLOSE_NORMAL, End, Rules, WebSocket};
+use darter_net::websocket::{Rules, WebSocket};
+use darter_net::{Fault, Filter, Layer, Peer, Received};
 use libfuzzer_sys::fuzz_target;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-/// Longer than any answer: a refusal with the client's own words in it, escaped.
+/// Longer than any answer to a request: a refusal with the client's own words in it, escaped.
 const LONGEST_ANSWER: usize = 2048;
 
-static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
-    Arc::new(Rules {
+static LAYER: LazyLock<WebSocket> = LazyLock::new(|| {
+    WebSocket::new(Rules {
         paths: vec!["/mqtt".into()],
         protocols: vec!["mqtt".into(), "mqttv3.1".into()],
         origins: "https://app.example".parse().into_iter().collect(),
@@ -40,56 +41,44 @@ fuzz_target!(|data: &[u8]| {
         rest = later;
     }
     assert_eq!(split.stream, whole.stream);
-    assert_eq!(split.socket.end(), whole.socket.end());
-    for mut client in [whole, split] {
-        client.finish(sizes);
-    }
+    assert_eq!(split.outcome, whole.outcome);
+    assert_eq!(split.down, whole.down);
+    assert!(whole.stream.len() <= stream.len() && whole.down.len() <= stream.len() + LONGEST_ANSWER);
+    whole.finish(usize::from(sizes[1]));
 });
 
 struct Client {
-    socket: WebSocket,
+    filter: Box<dyn Filter>,
     stream: Vec<u8>,
+    down: Vec<u8>,
+    outcome: Result<Received, Fault>,
 }
 
 impl Client {
     fn new() -> Self {
-        Self { socket: WebSocket::new(RULES.clone()), stream: Vec::new() }
+        let filter = LAYER.begin(Peer::Local { user: None }).expect("it lets everybody in");
+        Self { filter, stream: Vec::new(), down: Vec::new(), outcome: Ok(Received::More) }
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
-        let count = self.socket.receive(&mut bytes);
-        self.stream.extend_from_slice(&bytes[..count]);
-        let (own, follow) = self.socket.announce(0);
-        assert!(own.len() <= LONGEST_ANSWER && follow == 0);
+        if self.outcome == Ok(Received::More) {
+            self.outcome = self.filter.receive(&mut bytes.to_vec(), &mut self.stream, &mut self.down);
+        }
     }
 
-    /// Writes a stream of a thousand bytes in pieces, closes, and looks at all that went out.
-    fn finish(&mut self, sizes: &[u8; 8]) {
-        let is_open = self.socket.end().is_none();
-        let mut left = 1000;
-        let mut out = Vec::new();
-        for size in sizes.iter().cycle() {
-            let (own, follow) = self.socket.announce(left);
-            let all = [own, &vec![b'x'; follow]].concat();
-            let taken = all.len().min(usize::from(*size) + 1);
-            out.extend_from_slice(&all[..taken]);
-            left -= self.socket.written(taken);
-            if taken == 0 {
-                break;
-            }
-            if left == 0 {
-                self.socket.close(CLOSE_NORMAL);
-            }
+    /// Writes a stream, closes, and looks at all that went out.
+    fn finish(mut self, length: usize) {
+        let is_open = self.outcome == Ok(Received::More) && self.filter.waits_for().is_none();
+        if is_open {
+            self.filter.send(&vec![b'x'; 2 * length * length], &mut self.down).expect("it is open");
         }
-        let is_http = out.starts_with(b"HTTP/1.1 ") || out.is_empty();
-        assert!(is_http);
-        if let (true, Some(end)) = (out.starts_with(b"HTTP/1.1 101 "), out.windows(4).position(|four| four == b"\r\n\r\n")) {
-            check_frames(&out[end + 4..], if is_open { 1000 } else { 0 });
-        } else {
-            assert!(!is_open || out.is_empty(), "not answered, so not open");
-            assert!(is_open || matches!(self.socket.end(), Some(End::Refused(_))));
+        self.filter.close(&mut self.down);
+        if !self.down.starts_with(b"HTTP/1.1 101 ") {
+            assert!(!is_open && (self.down.is_empty() || self.outcome.is_err()));
+            return;
         }
+        let end = self.down.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has an end");
+        check_frames(&self.down[end + 4..], if is_open { 2 * length * length } else { 0 });
     }
 }
 
@@ -99,11 +88,10 @@ fn check_frames(mut rest: &[u8], expected: usize) {
     let mut closed = false;
     while let [first, second, later @ ..] = rest {
         assert!(!closed, "something follows the last frame");
-        let (length, later) = match second {
-            126 => (usize::from(u16::from_be_bytes([later[0], later[1]])), &later[2..]),
-            127 => panic!("a frame longer than what there is"),
-            length => (usize::from(*length), later),
-        };
+        let width = [0, 2, 8][usize::from(second.saturating_sub(125))];
+        let (length, later) = later.split_at(width);
+        let wide = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let length = if width == 0 { usize::from(*second) } else { wide };
         match first {
             0x82 => stream += length,
             0x88 => closed = true,

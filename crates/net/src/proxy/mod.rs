@@ -3,6 +3,7 @@
 //! The header stands before everything else on a connection, also before TLS. It is a claim, so it is only believed from
 //! proxies that were named ([`Trusted`]). What it tells beside the client's address is read over, a checksum excepted.
 
+mod header;
 mod trusted;
 mod v1;
 mod v2;

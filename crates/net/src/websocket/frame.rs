@@ -30,7 +30,7 @@ pub(super) const LONGEST_CONTROL: usize = 125;
 
 /// What a client sent that no client may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Violation {
+pub(super) enum Violation {
     /// A text frame. [MQTT-6.0.0-1]
     #[error("a text frame; only binary ones are taken")]
     Text,
@@ -79,8 +79,7 @@ pub enum Violation {
 
 impl Violation {
     /// The code for the close frame that answers it (section 7.4.1).
-    #[must_use]
-    pub fn code(self) -> u16 {
+    pub(super) fn code(self) -> u16 {
         match self {
             Self::Text => 1003,
             Self::TooLong { .. } => 1009,
@@ -153,11 +152,15 @@ pub(super) fn unmask(bytes: &mut [u8], mask: [u8; 4]) -> [u8; 4] {
     later
 }
 
-/// Appends the header of a binary frame of the server's.
-pub(super) fn write_header(out: &mut Vec<u8>, length: usize) {
-    const BINARY: u8 = 0x82;
+/// First bytes of the server's frames.
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8A;
+
+/// Appends a binary frame of the server's, with no mask (section 5.1).
+pub(super) fn write_binary(out: &mut Vec<u8>, payload: &[u8]) {
     out.push(BINARY);
-    match (u8::try_from(length), u16::try_from(length)) {
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(length @ ..=125), _) => out.push(length),
         (_, Ok(length)) => {
             out.push(126);
@@ -165,19 +168,26 @@ pub(super) fn write_header(out: &mut Vec<u8>, length: usize) {
         }
         _ => {
             out.push(127);
-            out.extend((length as u64).to_be_bytes());
+            out.extend((payload.len() as u64).to_be_bytes());
         }
+    }
+    out.extend_from_slice(payload);
+}
+
+/// Appends the answer to a ping with this payload.
+pub(super) fn write_pong(out: &mut Vec<u8>, payload: &[u8]) {
+    write_control(out, PONG, payload);
+}
+
+/// Appends a close frame, with a code or without.
+pub(super) fn write_close(out: &mut Vec<u8>, code: Option<u16>) {
+    match code {
+        Some(code) => write_control(out, CLOSE, &code.to_be_bytes()),
+        None => write_control(out, CLOSE, &[]),
     }
 }
 
-/// Appends a control frame of the server's; `payload` has [`LONGEST_CONTROL`] bytes at most.
-pub(super) fn write_control(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
-    let first = match kind {
-        Kind::Data => 0x82,
-        Kind::Close => 0x88,
-        Kind::Ping => 0x89,
-        Kind::Pong => 0x8A,
-    };
+fn write_control(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
     let payload = &payload[..payload.len().min(LONGEST_CONTROL)];
     out.push(first);
     out.extend(u8::try_from(payload.len()));

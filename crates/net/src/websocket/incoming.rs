@@ -1,8 +1,7 @@
 //! From the bytes of a client to the stream inside its frames.
 
-use super::End;
 use super::frame::{self, Header, Kind, LONGEST_HEADER, Violation};
-use super::outgoing::Outgoing;
+use crate::filter::Received;
 
 /// Where in a frame the bytes stand that come next.
 #[derive(Debug, Default)]
@@ -20,6 +19,8 @@ enum Stage {
     Data { left: u64, mask: [u8; 4] },
     /// In the payload of a control frame, which is kept until it is whole.
     Control { kind: Kind, length: usize, mask: [u8; 4], payload: Vec<u8> },
+    /// Behind a close frame; what comes there means nothing.
+    Closed,
 }
 
 impl Default for Stage {
@@ -29,54 +30,48 @@ impl Default for Stage {
 }
 
 impl Frames {
-    /// Takes `bytes` from `from` on and leaves the payload of data frames at their start. Gives its length, and the end
-    /// if this was it. Answers go to `outgoing`.
+    /// Takes all of `bytes`: payloads of data frames go to `up`, answers to control frames to `down`.
     pub(super) fn receive(
         &mut self,
-        bytes: &mut [u8],
-        mut from: usize,
+        mut bytes: &[u8],
         limit: u64,
-        outgoing: &mut Outgoing,
-    ) -> (usize, Option<End>) {
-        let mut to = 0;
+        up: &mut Vec<u8>,
+        down: &mut Vec<u8>,
+    ) -> Result<Received, Violation> {
         loop {
             match &mut self.stage {
                 Stage::Header { start, length } => {
-                    match find_header(start, length, &bytes[from..], self.inside, limit) {
-                        Ok(Some((header, taken))) => {
-                            from += taken;
-                            self.begin(header);
-                        }
-                        Ok(None) => return (to, None),
-                        Err(violation) => return (to, Some(End::Violated(violation))),
-                    }
+                    let Some((header, taken)) = find_header(start, length, bytes, self.inside, limit)? else {
+                        return Ok(Received::More);
+                    };
+                    bytes = &bytes[taken..];
+                    self.begin(header);
                 }
                 Stage::Data { left, mask } => {
-                    let here = bytes.len() - from;
-                    let count = usize::try_from(*left).map_or(here, |left| left.min(here));
-                    bytes.copy_within(from..from + count, to);
-                    *mask = frame::unmask(&mut bytes[to..to + count], *mask);
+                    let count = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                    let (part, rest) = bytes.split_at(count);
+                    let at = up.len();
+                    up.extend_from_slice(part);
+                    *mask = frame::unmask(&mut up[at..], *mask);
                     *left -= count as u64;
-                    from += count;
-                    to += count;
+                    bytes = rest;
                     if *left > 0 {
-                        return (to, None);
+                        return Ok(Received::More);
                     }
                     self.stage = Stage::default();
                 }
                 Stage::Control { kind, length, mask, payload } => {
-                    let count = (bytes.len() - from).min(*length - payload.len());
-                    payload.extend_from_slice(&bytes[from..from + count]);
-                    from += count;
+                    let (part, rest) = bytes.split_at(bytes.len().min(*length - payload.len()));
+                    payload.extend_from_slice(part);
+                    bytes = rest;
                     if payload.len() < *length {
-                        return (to, None);
+                        return Ok(Received::More);
                     }
                     frame::unmask(payload, *mask);
-                    if let Some(end) = control(*kind, std::mem::take(payload), outgoing) {
-                        return (to, Some(end));
-                    }
-                    self.stage = Stage::default();
+                    let is_close = answer(*kind, payload, down)?;
+                    self.stage = if is_close { Stage::Closed } else { Stage::default() };
                 }
+                Stage::Closed => return Ok(Received::End),
             }
         }
     }
@@ -125,17 +120,12 @@ fn find_header(
     Ok(None)
 }
 
-/// Does what a control frame asks for.
-fn control(kind: Kind, payload: Vec<u8>, outgoing: &mut Outgoing) -> Option<End> {
+/// Answers a control frame; true when it was the last frame.
+fn answer(kind: Kind, payload: &[u8], down: &mut Vec<u8>) -> Result<bool, Violation> {
     match kind {
-        Kind::Ping => outgoing.pong(payload),
-        Kind::Close => {
-            return Some(match frame::close_code(&payload) {
-                Ok(code) => End::Closed(code),
-                Err(violation) => End::Violated(violation),
-            });
-        }
+        Kind::Ping => frame::write_pong(down, payload),
+        Kind::Close => frame::write_close(down, frame::close_code(payload)?),
         Kind::Pong | Kind::Data => {}
     }
-    None
+    Ok(kind == Kind::Close)
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Why an upgrade is refused. The text is what the client is answered, and fit for a log: the client's own words in it
 /// are escaped and short.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// The client begins a TLS hand-shake.
     #[error("the client speaks TLS, and this port does not: connect with ws:// instead of wss://")]
     Tls,
@@ -120,7 +120,7 @@ impl Refusal {
 
 /// What a client has written, made fit for a log and for a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown(String);
+pub(super) struct Shown(String);
 
 /// Characters that are shown of it.
 const LONGEST_SHOWN: usize = 80;

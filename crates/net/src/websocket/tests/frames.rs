@@ -2,51 +2,52 @@
 
 use super::*;
 
-/// How a WebSocket ends after these bytes, and what it says then.
-fn ended(bytes: &[u8]) -> (Option<End>, Vec<u8>) {
-    let mut socket = opened();
-    take(&mut socket, bytes);
-    (socket.end().cloned(), own_bytes(&mut socket))
+/// How it goes on after these bytes, and what the server says then.
+fn after(bytes: &[u8]) -> (Result<Received, Fault>, Vec<u8>) {
+    let mut client = Client::opened();
+    client.sends(bytes);
+    let answered = client.answered();
+    (client.outcome, answered)
 }
 
 fn assert_violated(bytes: &[u8], violation: Violation, code: u16) {
-    assert_eq!(ended(bytes), (Some(End::Violated(violation)), close_frame(code)), "{bytes:02x?}");
+    assert_eq!(after(bytes), (fails(violation), close_frame(code)), "{bytes:02x?}");
 }
 
 #[test]
 fn payloads_of_every_length_come_out_as_they_were() {
     for length in [0, 1, 3, 4, 7, 8, 9, 125, 126, 127, 65_535, 65_536, 100_000] {
         let payload: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-        let mut socket = opened();
-        assert_eq!(take(&mut socket, &frame(BINARY, &payload)), payload);
-        assert_eq!(socket.end(), None);
+        let mut client = Client::opened();
+        assert_eq!(client.sends(&frame(BINARY, &payload)), payload);
+        assert_eq!(client.outcome, Ok(Received::More));
     }
 }
 
 #[test]
 fn frames_one_behind_the_other_are_one_stream() {
-    let mut socket = opened();
+    let mut client = Client::opened();
     let bytes = [frame(BINARY, b"one "), frame(BINARY, b""), frame(BINARY, b"two ")].concat();
-    assert_eq!(take(&mut socket, &bytes), b"one two ");
+    assert_eq!(client.sends(&bytes), b"one two ");
 }
 
 #[test]
 fn a_message_in_parts_is_taken_with_pings_between() {
-    let mut socket = opened();
+    let mut client = Client::opened();
     let bytes =
         [frame(0x02, b"a"), frame(PING, b"?"), frame(0x00, b"b"), frame(0x8A, b""), frame(0x80, b"c")];
-    assert_eq!(take(&mut socket, &bytes.concat()), b"abc");
-    assert_eq!(own_bytes(&mut socket), [0x8A, 1, b'?']);
-    assert_eq!(take(&mut socket, &frame(BINARY, b"d")), b"d", "the next message begins anew");
+    assert_eq!(client.sends(&bytes.concat()), b"abc");
+    assert_eq!(client.answered(), [0x8A, 1, b'?']);
+    assert_eq!(client.sends(&frame(BINARY, b"d")), b"d", "the next message begins anew");
 }
 
 #[test]
 fn bytes_of_a_frame_come_out_before_it_is_whole() {
-    let mut socket = opened();
+    let mut client = Client::opened();
     let bytes = frame(BINARY, &[7; 1000]);
-    assert_eq!(take(&mut socket, &bytes[..108]), [7; 100]);
-    assert_eq!(take(&mut socket, &bytes[108..500]), [7; 392]);
-    assert_eq!(take(&mut socket, &bytes[500..]), [7; 508]);
+    assert_eq!(client.sends(&bytes[..108]), [7; 100]);
+    assert_eq!(client.sends(&bytes[108..500]), [7; 392]);
+    assert_eq!(client.sends(&bytes[500..]), [7; 508]);
 }
 
 #[test]
@@ -57,9 +58,9 @@ fn a_text_frame_is_refused_as_such() {
 
 #[test]
 fn what_stands_before_a_bad_frame_still_comes_out() {
-    let mut socket = opened();
-    assert_eq!(take(&mut socket, &[frame(BINARY, b"last"), frame(0x81, b"text")].concat()), b"last");
-    assert_eq!(socket.end(), Some(&End::Violated(Violation::Text)));
+    let mut client = Client::opened();
+    assert_eq!(client.sends(&[frame(BINARY, b"last"), frame(0x81, b"text")].concat()), b"last");
+    assert_eq!(client.outcome, fails(Violation::Text));
 }
 
 #[test]
@@ -99,16 +100,16 @@ fn a_frame_is_refused_for_its_length_before_it_arrives() {
     assert_violated(&announced(LIMIT + 1), Violation::TooLong { length: LIMIT + 1, limit: LIMIT }, 1009);
     let most = u64::MAX >> 1;
     assert_violated(&announced(most), Violation::TooLong { length: most, limit: LIMIT }, 1009);
-    assert_eq!(ended(&announced(LIMIT)), (None, vec![]));
+    assert_eq!(after(&announced(LIMIT)), (Ok(Received::More), vec![]));
 }
 
 #[test]
 fn a_close_frame_is_answered_with_its_code() {
     for code in [1000, 1001, 1003, 1007, 1014, 3000, 4999] {
         let payload = [&u16::to_be_bytes(code)[..], "bye ü".as_bytes()].concat();
-        assert_eq!(ended(&frame(CLOSE, &payload)), (Some(End::Closed(Some(code))), close_frame(code)));
+        assert_eq!(after(&frame(CLOSE, &payload)), (Ok(Received::End), close_frame(code)));
     }
-    assert_eq!(ended(&frame(CLOSE, b"")), (Some(End::Closed(None)), vec![CLOSE, 0]));
+    assert_eq!(after(&frame(CLOSE, b"")), (Ok(Received::End), vec![CLOSE, 0]));
 }
 
 #[test]
@@ -121,22 +122,46 @@ fn a_close_frame_against_the_rules_is_refused() {
 }
 
 #[test]
-fn nothing_is_taken_or_answered_after_the_end() {
-    let mut socket = opened();
-    take(&mut socket, &[frame(CLOSE, b""), frame(PING, b""), frame(BINARY, b"x")].concat());
-    assert_eq!(own_bytes(&mut socket), [CLOSE, 0]);
-    assert_eq!(take(&mut socket, &frame(BINARY, b"more")), b"");
-    assert_eq!(take(&mut socket, &frame(PING, b"more")), b"");
-    assert!(!socket.wants_write() && socket.is_closed());
+fn nothing_counts_behind_a_close_frame() {
+    let mut client = Client::opened();
+    let bytes = [frame(BINARY, b"last"), frame(CLOSE, b""), frame(PING, b""), frame(BINARY, b"x")];
+    assert_eq!(client.sends(&bytes.concat()), b"last");
+    assert_eq!(client.outcome, Ok(Received::End));
+    assert_eq!(client.answered(), [CLOSE, 0]);
+    assert_eq!(client.gets(b"late"), b"");
+    assert_eq!(client.closed(), b"");
 }
 
 #[test]
-fn only_the_last_of_many_pings_is_answered_while_nothing_can_be_written() {
-    let mut socket = opened();
-    for round in 0..10_000u32 {
-        take(&mut socket, &frame(PING, &round.to_be_bytes()));
+fn every_ping_is_answered_with_less_than_it_has_sent() {
+    let mut client = Client::opened();
+    let pings: Vec<u8> = (0..1000u16).flat_map(|round| frame(PING, &round.to_be_bytes())).collect();
+    client.sends(&pings);
+    let pongs: Vec<u8> = (0..1000u16).flat_map(|round| [[0x8A, 2], round.to_be_bytes()].concat()).collect();
+    assert_eq!(client.answered(), pongs);
+}
+
+#[test]
+fn what_the_server_writes_at_once_is_one_frame() {
+    for (length, header) in [
+        (1, vec![BINARY, 1]),
+        (125, vec![BINARY, 125]),
+        (126, vec![BINARY, 126, 0, 126]),
+        (65_535, vec![BINARY, 126, 0xFF, 0xFF]),
+        (65_536, vec![BINARY, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ] {
+        let stream = vec![9; length];
+        assert_eq!(Client::opened().gets(&stream), [header, stream].concat());
     }
-    let first = [&[0x8A, 4][..], &0u32.to_be_bytes()].concat();
-    let last = [&[0x8A, 4][..], &9_999u32.to_be_bytes()].concat();
-    assert_eq!(own_bytes(&mut socket), [first, last].concat());
+}
+
+#[test]
+fn after_the_servers_close_frame_the_client_is_still_heard() {
+    let mut client = Client::opened();
+    assert_eq!(client.closed(), close_frame(1000));
+    assert_eq!(client.closed(), b"", "it is closed once");
+    assert_eq!(client.gets(b"late"), b"");
+    assert_eq!(client.sends(&[frame(PING, b"?"), frame(BINARY, b"late")].concat()), b"late");
+    client.sends(&frame(CLOSE, b""));
+    assert_eq!((client.answered(), client.outcome), (vec![], Ok(Received::End)));
 }

@@ -3,7 +3,6 @@
 mod frames;
 mod splits;
 mod upgrade;
-mod writing;
 
 use super::*;
 
@@ -32,33 +31,59 @@ pub(super) fn request(target: &str, headers: &[&str]) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: pi:8083\r\n{headers}\r\n")
 }
 
-/// What the socket would be given now, if it takes all of it; the stream has nothing to write.
-pub(super) fn own_bytes(socket: &mut WebSocket) -> Vec<u8> {
-    let mut all = Vec::new();
-    while socket.wants_write() {
-        let (own, follow) = socket.announce(0);
-        assert_eq!(follow, 0);
-        all.extend_from_slice(own);
-        let count = own.len();
-        assert_eq!(socket.written(count), 0);
+/// One connection, what came out of it, and how it went on.
+pub(super) struct Client {
+    pub(super) connection: Connection,
+    pub(super) stream: Vec<u8>,
+    pub(super) answers: Vec<u8>,
+    pub(super) outcome: Result<Received, Fault>,
+}
+
+impl Client {
+    pub(super) fn new() -> Self {
+        let connection = Connection::new(rules());
+        Self { connection, stream: Vec::new(), answers: Vec::new(), outcome: Ok(Received::More) }
     }
-    all
+
+    /// One whose WebSocket is open.
+    pub(super) fn opened() -> Self {
+        let mut client = Self::new();
+        assert_eq!(client.sends(request("/mqtt", &HEADERS).as_bytes()), b"");
+        assert!(client.answered().starts_with(b"HTTP/1.1 101 "));
+        client
+    }
+
+    /// Sends bytes; gives those of the stream among them. Nothing is taken after the end.
+    pub(super) fn sends(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let from = self.stream.len();
+        if self.outcome == Ok(Received::More) {
+            let mut bytes = bytes.to_vec();
+            self.outcome = self.connection.receive(&mut bytes, &mut self.stream, &mut self.answers);
+        }
+        self.stream[from..].to_vec()
+    }
+
+    /// What was answered since the last call.
+    pub(super) fn answered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// What the server's stream becomes.
+    pub(super) fn gets(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut down = Vec::new();
+        self.connection.send(bytes, &mut down).unwrap();
+        down
+    }
+
+    pub(super) fn closed(&mut self) -> Vec<u8> {
+        let mut down = Vec::new();
+        self.connection.close(&mut down);
+        down
+    }
 }
 
-/// Takes bytes and gives the stream's among them.
-pub(super) fn take(socket: &mut WebSocket, bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let count = socket.receive(&mut bytes);
-    bytes.truncate(count);
-    bytes
-}
-
-/// An open WebSocket whose answer is out.
-pub(super) fn opened() -> WebSocket {
-    let mut socket = WebSocket::new(rules());
-    assert_eq!(take(&mut socket, request("/mqtt", &HEADERS).as_bytes()), b"");
-    assert!(own_bytes(&mut socket).starts_with(b"HTTP/1.1 101 "));
-    socket
+pub(super) fn fails(failure: impl Into<Failure>) -> Result<Received, Fault> {
+    Err(Fault::new(failure.into().to_string()))
 }
 
 pub(super) const BINARY: u8 = 0x82;

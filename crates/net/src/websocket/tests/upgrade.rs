@@ -2,20 +2,24 @@
 
 use super::*;
 
-fn answer(text: &str) -> (String, Option<End>) {
-    let mut socket = WebSocket::new(rules());
-    assert_eq!(take(&mut socket, text.as_bytes()), b"");
-    let answer = String::from_utf8(own_bytes(&mut socket)).unwrap();
-    (answer, socket.end().cloned())
+/// The answer to a request, and whether it opened a WebSocket.
+fn answer(text: &str) -> (String, bool) {
+    let mut client = Client::new();
+    assert_eq!(client.sends(text.as_bytes()), b"");
+    let answer = String::from_utf8(client.answered()).unwrap();
+    assert_eq!(client.outcome.is_ok(), answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    (answer, client.outcome.is_ok())
 }
 
 /// Status and text of a refusal.
 fn refused(text: &str) -> (String, String) {
-    let (answer, end) = answer(text);
-    let Some(End::Refused(refusal)) = end else { panic!("{end:?}") };
+    let mut client = Client::new();
+    client.sends(text.as_bytes());
+    let answer = String::from_utf8(client.answered()).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!(body, format!("{refusal}\n"));
-    (head["HTTP/1.1 ".len()..][..3].to_owned(), refusal.to_string())
+    let said = body.trim_end();
+    assert_eq!(client.outcome, Err(Fault::new(format!("no WebSocket was opened: {said}"))));
+    (head["HTTP/1.1 ".len()..][..3].to_owned(), said.to_owned())
 }
 
 /// The request with a header in place of the one of the same name, or without it when there is no value.
@@ -28,8 +32,8 @@ fn with(header: &str) -> String {
 
 #[test]
 fn a_request_is_answered_as_the_standard_shows() {
-    let (answer, end) = answer(&request("/mqtt", &HEADERS));
-    assert_eq!(end, None);
+    let (answer, open) = answer(&request("/mqtt", &HEADERS));
+    assert!(open);
     assert_eq!(
         answer,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -40,7 +44,7 @@ fn a_request_is_answered_as_the_standard_shows() {
 #[test]
 fn every_configured_path_is_served_whatever_its_query() {
     for target in ["/mqtt", "/mqtt?token=1", "/ws", "http://pi:8083/ws?x", "/mqtt?"] {
-        assert_eq!(answer(&request(target, &HEADERS)).1, None, "{target}");
+        assert!(answer(&request(target, &HEADERS)).1, "{target}");
     }
     for target in ["/", "/mqtt/", "/MQTT", "/mqttx", "/m%71tt", "//mqtt"] {
         let (status, said) = refused(&request(target, &HEADERS));
@@ -66,8 +70,8 @@ fn the_first_protocol_of_the_clients_that_is_spoken_is_chosen() {
 #[test]
 fn a_client_that_offers_no_protocol_is_served_without() {
     for offered in ["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: ,"] {
-        let (answer, end) = answer(&with(offered));
-        assert_eq!(end, None);
+        let (answer, open) = answer(&with(offered));
+        assert!(open);
         assert!(!answer.contains("Sec-WebSocket-Protocol"), "{answer}");
     }
 }
@@ -85,7 +89,7 @@ fn a_client_that_offers_only_other_protocols_is_refused() {
 #[test]
 fn pages_of_other_sites_are_refused() {
     for origin in ["http://pi", "http://pi:9000", "https://app.example", "https://APP.example:443"] {
-        assert_eq!(answer(&with(&format!("Origin: {origin}"))).1, None, "{origin}");
+        assert!(answer(&with(&format!("Origin: {origin}"))).1, "{origin}");
     }
     for origin in ["http://evil.example", "null", "http://app.example", "http://pi@evil.example"] {
         let (status, said) = refused(&with(&format!("Origin: {origin}")));
@@ -133,7 +137,7 @@ fn every_part_of_the_request_is_looked_at() {
     for header in
         ["Upgrade: WebSocket", "Connection: upgrade", "Content-Length: 0", "Upgrade: h2c, websocket"]
     {
-        assert_eq!(answer(&with(header)).1, None, "{header}");
+        assert!(answer(&with(header)).1, "{header}");
     }
 }
 
@@ -149,10 +153,10 @@ fn other_methods_and_old_http_are_refused() {
 #[test]
 fn who_speaks_no_http_is_not_waited_for() {
     for (first, expected) in [(0x10, Refusal::NotHttp), (0x16, Refusal::Tls), (b'\r', Refusal::NotHttp)] {
-        let mut socket = WebSocket::new(rules());
-        take(&mut socket, &[first]);
-        assert_eq!(socket.end(), Some(&End::Refused(expected)));
-        assert!(!socket.wants_write() && socket.is_closed(), "it would not understand an answer");
+        let mut client = Client::new();
+        client.sends(&[first]);
+        assert_eq!(client.outcome, fails(expected));
+        assert_eq!(client.answered(), b"", "it would not understand an answer");
     }
 }
 
@@ -167,19 +171,24 @@ fn heads_without_measure_are_refused() {
 }
 
 #[test]
-fn nothing_is_taken_after_a_refusal() {
-    let mut socket = WebSocket::new(rules());
-    take(&mut socket, request("/other", &HEADERS).as_bytes());
-    own_bytes(&mut socket);
-    assert_eq!(take(&mut socket, request("/mqtt", &HEADERS).as_bytes()), b"");
-    assert_eq!(take(&mut socket, &frame(BINARY, b"x")), b"");
-    assert!(!socket.wants_write());
-    assert_eq!(socket.announce(10), (&[][..], 0));
+fn a_refused_connection_gets_nothing_more() {
+    let mut client = Client::new();
+    client.sends(request("/other", &HEADERS).as_bytes());
+    assert_eq!(client.gets(b"late"), b"");
+    assert_eq!(client.closed(), b"");
+}
+
+#[test]
+fn it_is_said_what_is_waited_for() {
+    let mut client = Client::new();
+    client.sends(b"GET /mqtt HTTP/1.1\r\n");
+    assert_eq!(client.connection.waits_for(), Some("the whole request that opens a WebSocket"));
+    assert_eq!(client.closed(), b"", "there is nobody who would understand a close frame");
+    assert_eq!(Client::opened().connection.waits_for(), None);
 }
 
 #[test]
 fn frames_right_behind_the_request_are_taken() {
-    let mut socket = WebSocket::new(rules());
     let bytes = [request("/mqtt", &HEADERS).as_bytes(), &frame(BINARY, b"early")].concat();
-    assert_eq!(take(&mut socket, &bytes), b"early");
+    assert_eq!(Client::new().sends(&bytes), b"early");
 }
