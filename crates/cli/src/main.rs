@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return command::usage::report(&error, arguments.get(1).and_then(|word| word.to_str())),
     };
+    let error_code = cli.command.error_code();
     match cli.command.run() {
         Ok(code) => code,
         Err(error) => {
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
                 // Nobody is left to tell when standard error is closed.
                 let _ = writeln!(io::stderr(), "darter: {line}");
             }
-            ExitCode::FAILURE
+            error_code
         }
     }
 }

@@ -1,42 +1,73 @@
 //! Reading a file: TOML to a raw document with places, and from there to values that are known to be right.
 
 use crate::Config;
-use crate::host::Host;
-use crate::key::{Key, Kind, Number, Section, one_of};
+use crate::foreign;
+use crate::key::{Key, Section};
 use crate::nearest::nearest;
+use crate::part::Outline;
 use crate::problem::{Problem, Problems};
-use crate::section::SECTIONS;
-use darter_broker::topic;
+use crate::section::PARTS;
+use std::path::Path;
+use std::sync::Arc;
 use toml::Spanned;
-use toml::de::{DeArray, DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
+
+/// A text to read, and where it comes from.
+pub(crate) struct Source<'t> {
+    pub(crate) text: &'t str,
+    /// The file as it was named.
+    pub(crate) file: Arc<str>,
+    /// What relative paths in it begin at.
+    pub(crate) folder: &'t Path,
+}
 
 /// Everything the text says, or everything that is wrong in it. Syntax errors hide the other problems.
-pub(crate) fn read(text: &str) -> Result<Config, Problems> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { text, config: Config::default(), problems: Vec::new() };
+pub(crate) fn read(source: Source<'_>) -> Result<Config, Problems> {
+    let (document, errors) = DeTable::parse_recoverable(source.text);
+    let mut config = Config::default();
+    let mut reader = Reader { source, problems: Vec::new() };
     for error in &errors {
         let place = error.span().map_or(0, |span| span.start);
         reader.problem(place, format!("this is not TOML: {}", error.message()));
     }
     if errors.is_empty() {
-        reader.document(document.get_ref());
+        reader.document(document.get_ref(), &mut config);
     }
-    Problems::of(reader.problems).map_or(Ok(reader.config), Err)
+    Problems::of(reader.problems).map_or(Ok(config), Err)
 }
 
-struct Reader<'t> {
-    text: &'t str,
-    config: Config,
+/// Reads tables and gathers what is wrong in them.
+pub(crate) struct Reader<'t> {
+    pub(crate) source: Source<'t>,
     problems: Vec<Problem>,
 }
 
+/// Something in a table that is none of its keys.
+pub(crate) struct Other<'t> {
+    pub(crate) name: &'t str,
+    /// Where its name stands.
+    pub(crate) place: usize,
+    pub(crate) value: &'t Spanned<DeValue<'t>>,
+}
+
+impl<'t> Other<'t> {
+    /// Everything in the table, in the order in which it is written.
+    pub(crate) fn all(table: &'t DeTable<'t>) -> Vec<Self> {
+        let other = |(name, value): (&'t Spanned<_>, _)| {
+            let (place, name): (_, &std::borrow::Cow<'t, str>) = (name.span().start, name.get_ref());
+            Self { name, place, value }
+        };
+        let mut all: Vec<_> = table.iter().map(other).collect();
+        all.sort_by_key(|other| other.place);
+        all
+    }
+}
+
 impl Reader<'_> {
-    fn document(&mut self, document: &DeTable<'_>) {
-        for (name, value) in document {
-            let place = name.span().start;
-            let name: &str = name.get_ref();
-            match (SECTIONS.iter().find(|section| section.name == name), value.get_ref()) {
-                (Some(section), DeValue::Table(table)) => self.section(section, table),
+    fn document(&mut self, document: &DeTable<'_>, config: &mut Config) {
+        for Other { name, place, value } in Other::all(document) {
+            match (PARTS.iter().find(|part| part.name() == name), value.get_ref()) {
+                (Some(part), DeValue::Table(table)) => part.read(self, config, place, table),
                 (Some(_), DeValue::Array(_)) => {
                     self.problem(
                         place,
@@ -51,10 +82,10 @@ impl Reader<'_> {
     }
 
     fn unknown_section(&mut self, place: usize, name: &str) {
-        let hint = match nearest(name, SECTIONS.iter().map(|section| section.name)) {
+        let hint = match nearest(name, PARTS.iter().map(|part| part.name())) {
             Some(near) => format!("did you mean [{near}]?"),
             None => {
-                let all: Vec<_> = SECTIONS.iter().map(|section| format!("[{}]", section.name)).collect();
+                let all: Vec<_> = outlines().map(|section| format!("[{}]", section.heading)).collect();
                 format!("there are {}", all.join(", "))
             }
         };
@@ -62,180 +93,79 @@ impl Reader<'_> {
     }
 
     fn stray_key(&mut self, place: usize, name: &str) {
-        let owner = SECTIONS.iter().find(|section| section.keys.iter().any(|key| key.name == name));
-        let hint = owner.map_or("every key belongs into a section".into(), |section| {
-            format!("write it below a line [{}]", section.name)
-        });
+        let owner = outlines().find(|section| section.has(name));
+        let hint = match (owner, foreign::advice(name)) {
+            (Some(section), _) => format!("write it below a line [{}]", section.heading),
+            (None, Some(advice)) => advice.into(),
+            (None, None) => "every key belongs into a section".into(),
+        };
         self.problem(place, format!("{name} is outside of every section; {hint}"));
     }
 
-    fn section(&mut self, section: &'static Section, table: &DeTable<'_>) {
-        for (name, value) in table {
-            match section.keys.iter().find(|key| key.name == name.get_ref()) {
-                Some(key) => self.key(section, key, value),
-                None => self.unknown_key(section, name.span().start, name.get_ref()),
+    /// Reads the keys of a section, which stands at `place`, into `target`. Returns everything else in the table.
+    pub(crate) fn section<'t, T>(
+        &mut self,
+        section: &Section<T>,
+        path: &str,
+        place: usize,
+        table: &'t DeTable<'t>,
+        target: &mut T,
+    ) -> Vec<Other<'t>> {
+        let (before, mut others) = (self.problems.len(), Vec::new());
+        for other in Other::all(table) {
+            match section.keys.iter().find(|key| key.name == other.name) {
+                Some(key) => self.key(path, key, other.value, target),
+                None => others.push(other),
             }
+        }
+        // What does not go together would only repeat what is wrong with a part of it.
+        let unknown = others.iter().any(|other| !matches!(other.value.get_ref(), DeValue::Table(_)));
+        if self.problems.len() == before
+            && !unknown
+            && let Err(what) = (section.check)(target)
+        {
+            self.problem(place, format!("[{path}] {what}"));
+        }
+        others
+    }
+
+    /// Refuses what stands in a section and is none of its keys.
+    pub(crate) fn unknown_keys<T>(&mut self, section: &Section<T>, path: &str, unknown: &[Other<'_>]) {
+        for Other { name, place, .. } in unknown {
+            let elsewhere = outlines().find(|other| other.has(name));
+            let near = nearest(name, section.keys.iter().map(|key: &Key<T>| key.name));
+            let hint = match (elsewhere, foreign::advice(name), near) {
+                (Some(other), ..) => format!("{name} belongs into [{}]", other.heading),
+                (None, Some(advice), _) => advice.into(),
+                (None, None, Some(near)) => format!("did you mean {near}?"),
+                (None, None, None) => {
+                    let all: Vec<_> = section.keys.iter().map(|key| key.name).collect();
+                    format!("[{path}] has {}", all.join(", "))
+                }
+            };
+            self.problem(*place, format!("{path}.{name} is not a key; {hint}"));
         }
     }
 
-    fn unknown_key(&mut self, section: &Section, place: usize, name: &str) {
-        let path = format!("{}.{name}", section.name);
-        let elsewhere = SECTIONS.iter().find(|other| other.keys.iter().any(|key| key.name == name));
-        let hint = match (nearest(name, section.keys.iter().map(|key| key.name)), elsewhere) {
-            (_, Some(other)) => format!("{name} belongs into [{}]", other.name),
-            (Some(near), None) => format!("did you mean {near}?"),
-            (None, None) => {
-                let all: Vec<_> = section.keys.iter().map(|key| key.name).collect();
-                format!("[{}] has {}", section.name, all.join(", "))
-            }
-        };
-        self.problem(place, format!("{path} is not a key; {hint}"));
-    }
-
-    fn key(&mut self, section: &Section, key: &'static Key, value: &Spanned<DeValue<'_>>) {
-        let path = format!("{}.{}", section.name, key.name);
-        let place = value.span().start;
-        match &key.kind {
-            Kind::Number(number) => match number_of(number, value.get_ref()) {
-                Ok(read) => (number.set)(&mut self.config, read),
-                Err(why) => self.wrong(place, &path, &why, &key.kind),
-            },
-            Kind::Choice { words, set, .. } => match value.get_ref() {
-                DeValue::String(text) if words.contains(&text.as_ref()) => set(&mut self.config, text),
-                DeValue::String(text) => {
-                    self.wrong(place, &path, &format!("\"{text}\" is not known"), &key.kind);
-                }
-                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
-            },
-            Kind::Hosts { set, .. } => match value.get_ref() {
-                DeValue::String(_) => {
-                    if let Some(host) = self.host(&path, value) {
-                        set(&mut self.config, vec![host]);
-                    }
-                }
-                DeValue::Array(array) => {
-                    let hosts = self.hosts(&path, array);
-                    if array.is_empty() {
-                        self.problem(place, format!("{path} is empty; without it the default is used"));
-                    }
-                    set(&mut self.config, hosts);
-                }
-                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
-            },
-            Kind::Folder { set, .. } => match value.get_ref() {
-                DeValue::String(text) => match text.parse() {
-                    Ok(folder) => set(&mut self.config, folder),
-                    Err(why) => self.wrong(place, &path, &format!("\"{text}\" {why}"), &key.kind),
-                },
-                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
-            },
-            Kind::Filters { words, set, .. } => match value.get_ref() {
-                DeValue::Table(table) => {
-                    let pairs = self.filters(&path, words, table);
-                    set(&mut self.config, pairs);
-                }
-                other => self.wrong(place, &path, &format!("is {}", described(other)), &key.kind),
-            },
-        }
-    }
-
-    /// The pairs that are right, in the order in which they are written.
-    fn filters(&mut self, path: &str, words: &[&str], table: &DeTable<'_>) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        for (filter, value) in table {
-            let place = filter.span().start;
-            let filter: &str = filter.get_ref();
-            let path = format!("{path}.\"{filter}\"");
-            if let Err(why) = topic::check_filter(filter) {
-                self.problem(place, format!("{path} is not a topic filter: {why}"));
-            } else if filter.starts_with("$share/") {
-                self.problem(
-                    place,
-                    format!("{path} is a shared subscription; it takes a plain topic filter"),
-                );
-            }
-            match value.get_ref() {
-                DeValue::String(word) if words.contains(&word.as_ref()) => {
-                    pairs.push((place, (filter.to_owned(), word.as_ref().to_owned())));
-                }
-                DeValue::String(word) => {
-                    let what = format!("{path}: \"{word}\" is not known; it takes {}", one_of(words));
-                    self.problem(value.span().start, what);
-                }
-                other => {
-                    let what = format!("{path} is {}; it takes {}", described(other), one_of(words));
-                    self.problem(value.span().start, what);
-                }
-            }
-        }
-        pairs.sort_by_key(|(place, _)| *place);
-        pairs.into_iter().map(|(_, pair)| pair).collect()
-    }
-
-    fn hosts(&mut self, path: &str, array: &DeArray<'_>) -> Vec<Host> {
-        let mut hosts = Vec::new();
-        for (index, value) in array.iter().enumerate() {
-            hosts.extend(self.host(&format!("{path}[{index}]"), value));
-        }
-        hosts
-    }
-
-    fn host(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Host> {
-        let place = value.span().start;
-        match value.get_ref() {
-            DeValue::String(text) => match text.parse() {
-                Ok(host) => return Some(host),
-                Err(why) => self.problem(place, format!("{path}: \"{text}\" {why}")),
-            },
-            other => {
-                let what = described(other);
-                self.problem(place, format!("{path} is {what}; it takes an IP address or a host name"));
-            }
-        }
-        None
-    }
-
-    fn wrong(&mut self, place: usize, path: &str, why: &str, kind: &Kind) {
-        let separator = if why.starts_with('"') { ": " } else { " " };
-        self.problem(place, format!("{path}{separator}{why}; it takes {}", kind.takes()));
-    }
-
-    fn problem(&mut self, place: usize, what: String) {
-        let before = self.text.get(..place).unwrap_or(self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    pub(crate) fn problem(&mut self, place: usize, what: String) {
+        let line = self.line(place);
         self.problems.push(Problem { line, what });
     }
-}
 
-/// The number that is written, `None` for the key's word, or what is wrong with it.
-fn number_of(number: &Number, value: &DeValue<'_>) -> Result<Option<u64>, String> {
-    let (read, written) = match value {
-        DeValue::Integer(integer) => (number.unit.plain(whole(integer)?), integer.to_string()),
-        DeValue::String(text) if number.word == Some(text.as_ref()) => return Ok(None),
-        DeValue::String(text) => {
-            let read = number.unit.parse(text).map_err(|why| format!("\"{text}\" {why}"))?;
-            (Some(read), format!("\"{text}\""))
-        }
-        other => return Err(format!("is {}", described(other))),
-    };
-    match read.filter(|read| number.range.contains(read)) {
-        Some(read) => Ok(Some(read)),
-        None => Err(format!("= {written} is out of range")),
+    /// The line of a place in the text, counted from 1.
+    pub(crate) fn line(&self, place: usize) -> usize {
+        let before = self.source.text.get(..place).unwrap_or(self.source.text);
+        before.bytes().filter(|byte| *byte == b'\n').count() + 1
     }
 }
 
-fn whole(integer: &DeInteger<'_>) -> Result<u64, String> {
-    u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| format!("= {integer} is out of range"))
+/// Every section of the file.
+pub(crate) fn outlines() -> impl Iterator<Item = Outline> {
+    PARTS.iter().flat_map(|part| part.outlines())
 }
 
-fn described(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
+impl Outline {
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|entry| entry.name == key)
     }
 }

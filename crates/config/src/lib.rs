@@ -15,30 +15,39 @@
 //! # Ok::<(), darter_config::Problems>(())
 //! ```
 
+pub mod acl_file;
 mod document;
 mod folder;
+mod foreign;
 mod host;
 mod key;
 mod listen;
 mod nearest;
+mod part;
 mod problem;
 mod quantity;
 pub mod reference;
 mod section;
+mod value;
 
 pub use darter_broker::{Durability, Limits, QueuePolicy};
 pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
+pub use section::auth::Auth;
 pub use section::history::{FOLDER as HISTORY_FOLDER, History};
 pub use section::listener::Listener;
 pub use section::log::{BadLevel, Level, Log};
+pub use section::roles::Role;
 pub use section::server::Server;
 pub use section::storage::Storage;
 
+use acl_file::AclFileError;
 use darter_broker::Options;
+use darter_broker::access::Policy;
 use darter_broker::store::{in_memory, log};
+use document::Source;
 use std::path::Path;
 use std::str::FromStr;
 use std::{fs, io};
@@ -49,6 +58,10 @@ use thiserror::Error;
 pub struct Config {
     /// `[listener]`: where clients connect.
     pub listener: Listener,
+    /// `[auth]`: who may connect, and what they may do.
+    pub auth: Auth,
+    /// `[roles.NAME]`: what users may do, in the order of the file.
+    pub roles: Vec<Role>,
     /// `[server]`: how the server runs.
     pub server: Server,
     /// `[storage]`: where the server keeps its state. How safe messages are is among the limits.
@@ -104,7 +117,25 @@ impl Config {
             Ok(text) => text,
             Err(source) => return Err(FileError::Unreadable { file: name, source }),
         };
-        text.parse().map_err(|problems| FileError::Refused { file: name, problems })
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let source = Source { text: &text, file: name.as_str().into(), folder };
+        document::read(source).map_err(|problems| FileError::Refused { file: name, problems })
+    }
+
+    /// The rules for what clients may do: those of the roles, and those of the `acl_file`, which is read now.
+    ///
+    /// # Errors
+    /// When there is an `acl_file` and it cannot be used.
+    pub fn policy(&self) -> Result<Policy, AclFileError> {
+        // A role whose last rule was taken away shall not open everything.
+        let mut policy = if self.roles.is_empty() { Policy::open() } else { Policy::closed() };
+        for role in &self.roles {
+            role.add_to(&mut policy);
+        }
+        if let Some(file) = &self.auth.acl_file {
+            acl_file::add(file, &mut policy)?;
+        }
+        Ok(policy)
     }
 
     /// What the server needs to start. Names of hosts and the data folder are looked up here.
@@ -132,10 +163,13 @@ impl Config {
     }
 }
 
+/// What a text is called that comes from no file.
+const NAMELESS: &str = "the configuration";
+
 impl FromStr for Config {
     type Err = Problems;
 
     fn from_str(text: &str) -> Result<Self, Problems> {
-        document::read(text)
+        document::read(Source { text, file: NAMELESS.into(), folder: Path::new("") })
     }
 }

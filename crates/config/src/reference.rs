@@ -1,36 +1,37 @@
 //! The pages that are made from the records of the keys.
 
-use crate::Config;
-use crate::section::SECTIONS;
+use crate::document::outlines;
 use std::fmt::Write;
 
 /// `docs/config.md`: every section and key, in Markdown.
 #[must_use]
 pub fn markdown() -> String {
     let mut page = String::from(HEAD);
-    let defaults = Config::default();
-    for section in SECTIONS {
-        let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.name, section.meaning);
+    for section in outlines() {
+        let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.heading, section.meaning);
         page.push_str("| key | default | takes | meaning |\n|---|---|---|---|\n");
         for key in section.keys {
-            let (default, takes) = (key.kind.written(&defaults), key.kind.takes());
-            let _ = writeln!(page, "| `{}` | `{default}` | {takes} | {} |", key.name, key.meaning);
+            let default = key.default.map_or("none".into(), |default| format!("`{default}`"));
+            let _ = writeln!(page, "| `{}` | {default} | {} | {} |", key.name, key.takes, key.meaning);
         }
     }
     page
 }
 
-/// `examples/darter.toml`: every key with its default, and its meaning as a comment.
+/// `examples/darter.toml`: every key with its default, and its meaning as a comment. What has no default is a comment too.
 #[must_use]
 pub fn sample() -> String {
     let mut file = String::from(SAMPLE_HEAD);
-    let defaults = Config::default();
-    for section in SECTIONS {
-        let _ = writeln!(file, "\n{}[{}]", comment(section.meaning), section.name);
+    for section in outlines() {
+        let mark = if section.is_given { "" } else { "# " };
+        let _ = writeln!(file, "\n{}{mark}[{}]", comment(section.meaning), section.heading);
         for key in section.keys {
-            let takes = format!("It takes {}.", key.kind.takes());
+            let takes = format!("It takes {}.", key.takes);
             let _ = write!(file, "\n{}{}", comment(key.meaning), comment(&takes));
-            let _ = writeln!(file, "{} = {}", key.name, key.kind.written(&defaults));
+            let _ = match key.default.filter(|_| section.is_given) {
+                Some(default) => writeln!(file, "{} = {default}", key.name),
+                None => writeln!(file, "# {} = {}", key.name, key.example),
+            };
         }
     }
     file

@@ -10,6 +10,7 @@
 #[cfg(unix)]
 mod ask;
 mod drops;
+pub mod explain;
 pub mod history;
 #[cfg(unix)]
 mod place;

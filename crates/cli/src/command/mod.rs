@@ -1,14 +1,17 @@
 //! The subcommands, one file each.
 
+mod acl;
 mod connection_flags;
 mod debug;
 mod drops;
+mod explain;
 mod format;
 mod history;
 mod outcome;
 mod plain;
 mod property_flags;
 mod publish;
+mod rules;
 mod running_server;
 mod serve;
 mod sessions;
@@ -36,6 +39,10 @@ pub(crate) enum Command {
     Drops(drops::Arguments),
     /// Ask the running server for its sessions: who is there, who is away, what waits
     Sessions(sessions::Arguments),
+    /// Ask whether a client may do something, what decides, and what would change it
+    Explain(explain::Arguments),
+    /// Check that the rules allow and deny what they should
+    Acl(acl::Arguments),
     /// Show what was published on a topic
     History(history::Arguments),
     /// Look into the data folder: check it, count and export what is kept, repair it
@@ -43,6 +50,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The exit code for an error. Where 1 is an answer, it is another one.
+    pub(crate) fn error_code(&self) -> ExitCode {
+        match self {
+            Self::Explain(_) | Self::Acl(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Does it. An error is for the one who called, as one line for each thing that is wrong.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
@@ -52,6 +67,8 @@ impl Command {
             Self::Status(arguments) => status::run(&arguments),
             Self::Drops(arguments) => drops::run(&arguments),
             Self::Sessions(arguments) => sessions::run(&arguments),
+            Self::Explain(arguments) => explain::run(&arguments),
+            Self::Acl(arguments) => acl::run(&arguments),
             Self::History(arguments) => history::run(&arguments),
             Self::Store(arguments) => store::run(&arguments),
         }

@@ -1,6 +1,7 @@
 //! `[history]`: what the server remembers of the values of topics.
 
 use crate::key::{Key, Kind, Number, Section};
+use crate::part::Fixed;
 use crate::quantity::Unit;
 use darter_broker::Limits;
 use darter_broker::store::history::HistoryOptions;
@@ -67,7 +68,9 @@ impl History {
 /// The history's folder in the data folder.
 pub const FOLDER: &str = "history";
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "history",
     meaning: "What the server remembers of the messages on every topic, for `darter history`. Points that are not kept \
               are counted. The history is written now and then: a crash or a power cut may take the last of it, and \
@@ -172,4 +175,5 @@ pub(crate) const SECTION: Section = Section {
             }),
         },
     ],
+    check: |_| Ok(()),
 };

@@ -1,6 +1,7 @@
 //! `[limits]`: what clients are allowed.
 
 use crate::key::{Key, Kind, Number, Section};
+use crate::part::Fixed;
 use crate::quantity::Unit;
 use darter_broker::QueuePolicy;
 
@@ -31,7 +32,9 @@ macro_rules! limit {
     };
 }
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "limits",
     meaning: "What clients are allowed. The defaults suit most servers.",
     keys: &[
@@ -163,4 +166,5 @@ pub(crate) const SECTION: Section = Section {
         ),
         limit!(subscriptions, Count, 1..=100_000_000, "Most subscriptions of one session."),
     ],
+    check: |_| Ok(()),
 };

@@ -1,7 +1,8 @@
 //! `[listener]`: where clients connect.
 
-use crate::host::Host;
-use crate::key::{Key, Kind, Number, Section};
+use crate::host::{BadHost, Host};
+use crate::key::{Key, Kind, List, Number, Section};
+use crate::part::Fixed;
 use crate::quantity::Unit;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -23,7 +24,9 @@ impl Default for Listener {
     }
 }
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "listener",
     meaning: "Where clients connect. Without it the server is reachable from this computer only.",
     keys: &[
@@ -32,7 +35,18 @@ pub(crate) const SECTION: Section = Section {
             meaning: "Addresses of this computer to listen on. \"0.0.0.0\" is every IPv4 address and \"::\" every \
                       IPv6 address, so that the whole network can connect. A name such as \"localhost\" is looked \
                       up when the server starts. A single address needs no list.",
-            kind: Kind::Hosts { get: |c| &c.listener.bind, set: |c, hosts| c.listener.bind = hosts },
+            kind: Kind::List(List {
+                takes: "a list of IP addresses and host names",
+                each: "an IP address or a host name",
+                example: &[],
+                may_be_empty: false,
+                get: |c| c.listener.bind.iter().map(ToString::to_string).collect(),
+                clear: |c| c.listener.bind.clear(),
+                add: |c, host| {
+                    c.listener.bind.push(host.text.parse().map_err(|why: BadHost| why.to_string())?);
+                    Ok(())
+                },
+            }),
         },
         Key {
             name: "port",
@@ -48,4 +62,5 @@ pub(crate) const SECTION: Section = Section {
             }),
         },
     ],
+    check: |_| Ok(()),
 };

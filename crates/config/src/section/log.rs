@@ -1,6 +1,7 @@
 //! `[log]`: what is logged.
 
 use crate::key::{Key, Kind, Section};
+use crate::part::Fixed;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -68,7 +69,9 @@ impl fmt::Display for Level {
     }
 }
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "log",
     meaning: "What is logged, on standard error.",
     keys: &[Key {
@@ -81,4 +84,5 @@ pub(crate) const SECTION: Section = Section {
             set: |c, word| c.log.level = word.parse().unwrap_or(c.log.level),
         },
     }],
+    check: |_| Ok(()),
 };

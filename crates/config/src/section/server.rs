@@ -1,6 +1,7 @@
 //! `[server]`: how the server runs.
 
 use crate::key::{Key, Kind, Number, Section};
+use crate::part::Fixed;
 use crate::quantity::Unit;
 use std::time::Duration;
 
@@ -20,7 +21,9 @@ impl Default for Server {
     }
 }
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "server",
     meaning: "How the server runs.",
     keys: &[
@@ -48,4 +51,5 @@ pub(crate) const SECTION: Section = Section {
             }),
         },
     ],
+    check: |_| Ok(()),
 };

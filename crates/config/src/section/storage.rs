@@ -2,6 +2,7 @@
 
 use crate::folder::DataDir;
 use crate::key::{Key, Kind, Number, Section};
+use crate::part::Fixed;
 use crate::quantity::Unit;
 use darter_broker::Durability;
 use darter_broker::store::log::LogOptions;
@@ -66,7 +67,9 @@ fn durability(word: &str) -> Durability {
     }
 }
 
-pub(crate) const SECTION: Section = Section {
+pub(crate) static PART: Fixed = Fixed { section: SECTION, below: &[] };
+
+const SECTION: Section = Section {
     name: "storage",
     meaning: "Where the server keeps sessions, subscriptions, queued messages, retained messages and wills, and how safe \
               a message is when its publisher gets the acknowledgement.",
@@ -148,4 +151,5 @@ pub(crate) const SECTION: Section = Section {
             }),
         },
     ],
+    check: |_| Ok(()),
 };

@@ -1,5 +1,6 @@
 //! The rules for one client.
 
+use super::rule::marks;
 use super::{Action, Actions, EVENTS, Effect, Origin, Rule, is_free};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -61,8 +62,11 @@ impl Applied {
     /// A name that could change what the filter means, or that is missing, never widens a rule: the rule is not applied if it
     /// allows, and denies for every name if it denies.
     pub(super) fn new(rule: &Rule, user: Option<&str>, client: &str) -> Option<Self> {
-        let filter =
-            if rule.is_personal() { personal(rule, user, client)?.into() } else { rule.filter.clone() };
+        let filter = if rule.filter.contains('%') {
+            personal(rule, user, client)?.into()
+        } else {
+            rule.filter.clone()
+        };
         Some(Self { effect: rule.effect, actions: rule.actions, filter, origin: rule.origin.clone() })
     }
 
@@ -77,8 +81,10 @@ fn personal(rule: &Rule, user: Option<&str>, client: &str) -> Option<String> {
         if index > 0 {
             filter.push('/');
         }
-        let lacks = |mark: &str, name: Option<&str>| level.contains(mark) && !name.is_some_and(is_plain);
-        if lacks("%u", user) || lacks("%c", Some(client)) {
+        let lacks = |mark: char, name: Option<&str>| {
+            marks(level).any(|(_, found)| found == mark) && !name.is_some_and(is_plain)
+        };
+        if lacks('u', user) || lacks('c', Some(client)) {
             if rule.effect == Effect::Allow {
                 return None;
             }
@@ -92,18 +98,17 @@ fn personal(rule: &Rule, user: Option<&str>, client: &str) -> Option<String> {
 
 /// What a name brings is not looked at again.
 fn put_names(filter: &mut String, level: &str, user: &str, client: &str) {
-    let mut rest = level;
-    while let Some(at) = rest.find('%') {
-        filter.push_str(&rest[..at]);
-        let (name, len) = match rest.as_bytes().get(at + 1) {
-            Some(b'u') => (user, 2),
-            Some(b'c') => (client, 2),
-            _ => ("%", 1),
-        };
-        filter.push_str(name);
-        rest = &rest[at + len..];
+    let mut done = 0;
+    for (at, mark) in marks(level) {
+        filter.push_str(&level[done..at]);
+        filter.push_str(match mark {
+            'u' => user,
+            'c' => client,
+            _ => "%",
+        });
+        done = at + 2;
     }
-    filter.push_str(rest);
+    filter.push_str(&level[done..]);
 }
 
 /// A name that is one level and means itself, also at the start of a topic.

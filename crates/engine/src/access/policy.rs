@@ -72,6 +72,11 @@ impl Policy {
         self.members.get(user).map_or(&[], |roles| &roles[..])
     }
 
+    /// The users to whom the policy gives roles, each with these.
+    pub fn members(&self) -> impl Iterator<Item = (&Arc<str>, &[Arc<str>])> {
+        self.members.iter().map(|(user, roles)| (user, &roles[..]))
+    }
+
     /// What a client may do. `None`: there are no rules.
     #[must_use]
     pub fn grant(&self, identity: &Identity, client: &str) -> Option<Arc<Grant>> {

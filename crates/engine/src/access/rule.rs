@@ -124,7 +124,7 @@ pub struct Rule {
     /// With what.
     pub actions: Actions,
     /// On which topics: a topic filter, in which `%u` stands for the user name and `%c` for the client identifier, anywhere in a
-    /// level.
+    /// level, and `%%` for a percent sign; any other percent sign is itself.
     pub filter: Arc<str>,
     /// Where it was written.
     pub origin: Arc<Origin>,
@@ -134,6 +134,22 @@ impl Rule {
     /// Whether its filter depends on who the client is.
     #[must_use]
     pub fn is_personal(&self) -> bool {
-        self.filter.contains("%u") || self.filter.contains("%c")
+        marks(&self.filter).any(|(_, mark)| mark != '%')
     }
+}
+
+/// The places in a filter where `%u`, `%c` or `%%` stands, each with the character behind the percent sign.
+pub(super) fn marks(filter: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut from = 0;
+    core::iter::from_fn(move || {
+        while let Some(found) = filter[from..].find('%') {
+            let at = from + found;
+            from = at + 1;
+            if let Some(mark @ (b'u' | b'c' | b'%')) = filter.as_bytes().get(from) {
+                from += 1;
+                return Some((at, char::from(*mark)));
+            }
+        }
+        None
+    })
 }

@@ -113,6 +113,22 @@ fn names_are_put_into_filters() {
 }
 
 #[test]
+fn a_percent_sign_can_be_itself() {
+    let rules = ["%%u/%u", "%%%u/x", "a%%b/100%", "%%/%c%%"].map(|filter| allow(Actions::ALL, filter));
+    let grant = grant(&rules, "ann", "dev");
+    for topic in ["%u/ann", "%ann/x", "a%b/100%", "%/dev%"] {
+        assert!(grant.may(Action::Publish, topic), "{topic}");
+    }
+    assert!(!grant.may(Action::Publish, "ann/ann"));
+    assert_eq!(rules.each_ref().map(Rule::is_personal), [true, true, false, true]);
+    let mut policy = Policy::closed();
+    policy.add(Who::Everyone, rules[2].clone());
+    policy.add(Who::Everyone, allow(Actions::ALL, "%%u/#"));
+    let anonymous = policy.grant(&Identity::default(), "").unwrap();
+    assert!(anonymous.may(Action::Publish, "a%b/100%") && anonymous.may(Action::Publish, "%u/x"));
+}
+
+#[test]
 fn a_name_never_widens_a_rule() {
     for odd in ["+", "#", "a/b", "a+", "$SYS", "%", "", "%c", "/"] {
         let rules =
