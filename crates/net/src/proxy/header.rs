@@ -12,8 +12,8 @@ impl Layer for Trusted {
     fn begin(&self, peer: Peer) -> Result<Box<dyn Filter>, Fault> {
         if !self.contains(peer) {
             return Err(Fault::new(
-                "this listener is for trusted proxies, and this address is none; name it in the listener's proxy setting, \
-                 or connect through the proxy",
+                "this listener is for trusted proxies, and this address is none of them; name it in proxy_protocol_from, or \
+                 connect through the proxy",
             ));
         }
         Ok(Box::new(Header { proxy: peer, start: Vec::new(), peer: None }))

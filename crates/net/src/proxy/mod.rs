@@ -45,7 +45,7 @@ pub enum Source {
 pub enum Malformed {
     /// The connection begins with something else.
     #[error(
-        "the connection does not begin with a PROXY header; send one, or take the proxy setting off this listener"
+        "the connection does not begin with a PROXY header; send one, or take proxy_protocol_from off this listener"
     )]
     Absent,
     /// It is longer than it may be.

@@ -73,7 +73,7 @@ pub(super) enum Refusal {
     Key,
     /// A page of another site.
     #[error(
-        "web pages from {0} may not connect; name that origin in the settings of this listener if they shall"
+        "web pages from {0} may not connect; if they shall, name that among the origins of this listener"
     )]
     Origin(Shown),
     /// The client offers only sub-protocols that are not spoken here.
