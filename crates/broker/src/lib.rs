@@ -23,6 +23,7 @@ mod options;
 mod recorder;
 mod restoring;
 mod status;
+mod transport;
 mod view;
 
 pub use broker::{Broker, StartError};
@@ -35,4 +36,5 @@ pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};
 pub use options::Options;
 pub use status::Status;
+pub use transport::websocket_rules;
 pub use view::{Dropped, Sessions, View};
