@@ -1,18 +1,19 @@
 //! One connection's socket and the bytes around it.
 
 use crate::driver::READ_SIZE;
+use crate::entrance::Entry;
 use crate::large::{LARGE_FROM, Large, Pool};
+use crate::trace::Tracer;
 use bytes::Bytes;
 use darter_codec::frame::{self, Scan};
 use darter_engine::{LinkId, Output};
-use darter_net::Stream;
+use darter_net::{Fault, Stream};
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) stream: Stream,
-    pub(crate) address: SocketAddr,
+    pub(crate) entry: Entry,
     pub(crate) link: LinkId,
     /// The start of an unfinished packet, smaller than [`LARGE_FROM`]; or bytes that must wait, and reading with them.
     pub(crate) input: Vec<u8>,
@@ -26,6 +27,8 @@ pub(crate) struct Conn {
     pub(crate) paused: bool,
     /// In the shard's list of connections to read from again.
     pub(crate) listed: bool,
+    /// Looks at what comes and goes, while somebody follows the client.
+    pub(crate) tracer: Option<Box<Tracer>>,
     /// The other side has ended its direction, or an error was reported.
     pub(crate) ending: bool,
 }
@@ -36,8 +39,10 @@ pub(crate) enum ReadOutcome {
     Bytes { count: usize, more: bool },
     /// Nothing now.
     Empty,
-    /// The connection is over.
-    Over,
+    /// Nothing yet, but reading again may bring something.
+    Again,
+    /// The connection is over; a filter may have said why.
+    Over(Option<Fault>),
 }
 
 /// What the engine can be given after a read.
@@ -63,18 +68,19 @@ pub(crate) enum Discarded {
 }
 
 impl Conn {
-    pub(crate) fn new(stream: Stream, address: SocketAddr, link: LinkId) -> Self {
-        let input = Vec::new();
+    pub(crate) fn new(stream: Stream, entry: Entry, link: LinkId) -> Self {
+        let blocked = stream.wants_write();
         Self {
             stream,
-            address,
+            entry,
             link,
-            input,
+            input: Vec::new(),
             large: None,
             wanted: 0,
-            blocked: false,
+            blocked,
             paused: false,
             listed: false,
+            tracer: None,
             ending: false,
         }
     }
@@ -88,11 +94,35 @@ impl Conn {
             None => &mut buffer[start..start + READ_SIZE],
         };
         let wanted = space.len();
-        match read_some(&mut self.stream, space) {
-            Ok(0) => ReadOutcome::Over,
+        let outcome = read_some(&mut self.stream, space);
+        if self.stream.is_filtered() {
+            return self.filtered(outcome);
+        }
+        match outcome {
+            Ok(0) => ReadOutcome::Over(None),
             Ok(count) => ReadOutcome::Bytes { count, more: count == wanted || self.ending },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Empty,
-            Err(_) => ReadOutcome::Over,
+            Err(_) => ReadOutcome::Over(None),
+        }
+    }
+
+    /// What reading through filters brought. They may have something to write themselves, and may have more to read.
+    fn filtered(&mut self, outcome: io::Result<usize>) -> ReadOutcome {
+        let more = self.stream.has_buffered();
+        if self.stream.wants_write() {
+            self.blocked = true;
+            // Where so much of it waits that nothing is read, reading goes on when it is written.
+            self.paused |= !more;
+        }
+        match outcome {
+            Ok(0) => ReadOutcome::Over(None),
+            Ok(count) => ReadOutcome::Bytes { count, more: more || self.ending },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && more => ReadOutcome::Again,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Empty,
+            Err(error) => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+                ReadOutcome::Over(cause.cloned())
+            }
         }
     }
 
@@ -145,22 +175,45 @@ impl Conn {
 
     /// Reads once and throws away what came.
     pub(crate) fn discard(&mut self, buffer: &mut [u8]) -> Discarded {
-        match read_some(&mut self.stream, buffer) {
-            Ok(0) => Discarded::End,
-            Ok(_) => Discarded::Some,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Discarded::Nothing,
-            Err(_) => Discarded::Failed,
+        loop {
+            match self.stream.discard(buffer) {
+                Ok(0) => return Discarded::End,
+                Ok(_) => return Discarded::Some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Discarded::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Discarded::Failed,
+            }
         }
     }
 
     /// Writes as much of `output` as the socket takes; returns bytes written.
     pub(crate) fn write(&mut self, output: &mut Output) -> io::Result<usize> {
+        if !self.stream.is_filtered() {
+            return self.write_out(output);
+        }
+        match self.stream.flush() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.blocked = true;
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        }
+        let total = self.write_out(output)?;
+        self.blocked |= self.stream.wants_write();
+        Ok(total)
+    }
+
+    fn write_out(&mut self, output: &mut Output) -> io::Result<usize> {
         let mut total = 0;
         while !output.is_empty() {
             match write_once(&mut self.stream, output) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     total += count;
+                    if let Some(tracer) = &mut self.tracer {
+                        trace_sent(tracer, output, count);
+                    }
                     output.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -171,7 +224,24 @@ impl Conn {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(tracer) = &mut self.tracer
+            && output.is_empty()
+        {
+            tracer.all_sent();
+        }
         Ok(total)
+    }
+}
+
+/// Shows the tracer the first `count` bytes of the output, which were written.
+fn trace_sent(tracer: &mut Tracer, output: &Output, mut count: usize) {
+    for chunk in output.chunks() {
+        let written = &chunk[..chunk.len().min(count)];
+        tracer.sent(written);
+        count -= written.len();
+        if count == 0 {
+            return;
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Sessions as others see them.
 
+use crate::effect::LinkId;
 use crate::link::NONE;
 use crate::session::Session;
 use crate::shard::Shard;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use darter_codec::Version;
 
 /// What can be told of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,16 @@ impl Shard {
         let there = (from..end).filter_map(|place| self.out.sessions.get(place));
         let sessions = there.filter(|session| session.client.starts_with(prefix)).map(seen).collect();
         SessionsSeen { sessions, next: (end < places).then_some(end) }
+    }
+}
+
+impl Shard {
+    /// The connection of a client that is there, and the version that it speaks.
+    #[must_use]
+    pub fn connection_of(&self, client: &str) -> Option<(LinkId, Version)> {
+        let session = self.out.sessions.get(*self.by_client.get(client)? as usize)?;
+        let link = self.out.links.get(session.link as usize)?;
+        Some((link.id(session.link), link.version))
     }
 }
 

@@ -54,6 +54,19 @@ impl Connection {
         Ok(Self { reader: BufReader::new(found.stream) })
     }
 
+    /// The next line of what was asked for and is followed; waits for it as long as it takes. None when the server has ended.
+    ///
+    /// # Errors
+    /// When the connection fails, or what came is no line of this version.
+    pub fn next_line(&mut self) -> Result<Option<Value>, AskError> {
+        self.reader.get_ref().set_read_timeout(None)?;
+        let mut line = String::new();
+        if self.reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        serde_json::from_str(&line).map(Some).map_err(|_| AskError::NoAnswer)
+    }
+
     /// Asks for `wanted` with the fields of `request`, which must be an object, and waits for the answer.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod status;
 mod store;
 #[cfg(all(test, unix))]
 mod tests;
+mod trace;
 
 #[cfg(unix)]
 pub use ask::{AskError, Connection};
@@ -32,11 +33,13 @@ pub use sessions::SessionsRequest;
 #[cfg(unix)]
 pub use socket::Socket;
 pub use store::report;
+pub use trace::TraceRequest;
 
-use crate::View;
+use crate::{Following, View};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::sync::Arc;
+use std::task::Waker;
 
 /// What the questions are about.
 #[derive(Debug, Clone)]
@@ -68,6 +71,16 @@ impl Subject {
     }
 }
 
+/// What follows a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// One answer.
+    Once(Value),
+    /// An answer now, and more of them as long as it is kept.
+    Feed(Value, Following),
+}
+
+type Begin = fn(&Subject, Value, Waker) -> Result<Following, Refusal>;
 type Handler = fn(&Subject, Value) -> Result<Value, Refusal>;
 
 /// Every noun and the function that answers for it.
@@ -79,7 +92,27 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
 ];
 
-/// Answers one request, whatever it is.
+/// The nouns that are followed.
+const FEEDS: &[(&str, Begin)] =
+    &[("trace", |subject, request, waker| Ok(trace::follow(subject, &read(request)?, waker)))];
+
+/// Answers one request, whatever it is. `waker` is woken when what is followed has something new.
+#[must_use]
+pub fn reply(subject: &Subject, request: &[u8], waker: &Waker) -> Reply {
+    let parsed: Option<Map<String, Value>> = serde_json::from_slice(request).ok();
+    let feed = parsed.and_then(|mut request| {
+        let wanted = request.remove("do")?;
+        let (name, begin) = FEEDS.iter().find(|(name, _)| wanted == *name)?;
+        Some((name, begin(subject, Value::Object(request), waker.clone())))
+    });
+    match feed {
+        None => Reply::Once(answer(subject, request)),
+        Some((_, Ok(following))) => Reply::Feed(json!({ "ok": {} }), following),
+        Some((name, Err(Refusal(why)))) => Reply::Once(json!({ "error": format!("{name}: {why}") })),
+    }
+}
+
+/// Answers one request that has one answer, whatever it is.
 #[must_use]
 pub fn answer(subject: &Subject, request: &[u8]) -> Value {
     match dispatch(subject, request) {

@@ -4,7 +4,8 @@
 //! asked for a name. The thread never touches what serves MQTT, but for the questions that the handlers put to the
 //! shards. Everything is bounded: connections, the length of a request, and the time that a client may take.
 
-use super::{Subject, answer, place};
+use super::{Reply, Subject, place, reply};
+use crate::Following;
 use darter_net::owner_only::OwnerListener;
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::task::{self, Wake};
 use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::{fs, iter, thread};
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;
@@ -28,7 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 const LISTENER: Token = Token(usize::MAX - 1);
-const STOP: Token = Token(usize::MAX - 2);
+/// The server stops, or what is followed has something new.
+const WAKER: Token = Token(usize::MAX - 2);
+/// Lines of it that are written at once.
+const LINES: usize = 64;
 
 /// The open socket. Dropping it closes it and removes its file; requests that are not begun are not answered any more, and
 /// an answer that takes longer than a second is not waited for.
@@ -36,7 +41,7 @@ const STOP: Token = Token(usize::MAX - 2);
 pub struct Socket {
     path: PathBuf,
     pointer: Option<PathBuf>,
-    waker: Waker,
+    waker: Arc<Bell>,
     stopping: Arc<AtomicBool>,
     /// Gives nothing, and is closed when the thread has ended.
     ended: Receiver<()>,
@@ -58,7 +63,7 @@ impl Socket {
     ) -> io::Result<Self> {
         let port = subject.view.addresses().first().map_or(0, std::net::SocketAddr::port);
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), STOP)?;
+        let waker = Arc::new(Bell(Waker::new(poll.registry(), WAKER)?));
         let place::Opened { mut listener, pointer } = place::open(data_folder, port)?;
         listener.register(poll.registry(), LISTENER)?;
         let path = listener.path().to_owned();
@@ -69,6 +74,7 @@ impl Socket {
             subject,
             patience,
             stopping: stopping.clone(),
+            waker: waker.clone().into(),
             clients: Slab::new(),
             eager: Vec::new(),
         };
@@ -96,11 +102,26 @@ impl Drop for Socket {
             let _ = fs::remove_file(pointer);
         }
         self.stopping.store(true, Ordering::Release);
-        let _ = self.waker.wake();
+        self.waker.wake_by_ref();
         if self.ended.recv_timeout(LAST_ANSWER) == Err(RecvTimeoutError::Timeout) {
             // The thread still has its listener, so nobody else can have opened one there.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Wakes the thread.
+#[derive(Debug)]
+struct Bell(Waker);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It wakes up by itself when a client's time is over.
+        let _ = self.0.wake();
     }
 }
 
@@ -111,6 +132,7 @@ struct Serving {
     subject: Subject,
     patience: Duration,
     stopping: Arc<AtomicBool>,
+    waker: task::Waker,
     clients: Slab<Client>,
     /// Clients from which more may come without another event.
     eager: Vec<usize>,
@@ -122,6 +144,8 @@ struct Client {
     /// The answer, as far as it was not written.
     output: Vec<u8>,
     written: usize,
+    /// What it follows.
+    following: Option<Following>,
     /// Nothing more comes from it, or is wanted.
     ending: bool,
     deadline: Instant,
@@ -151,7 +175,7 @@ impl Serving {
             }
             for event in &events {
                 match event.token() {
-                    STOP => {}
+                    WAKER => self.bring_news(),
                     LISTENER => self.accept(),
                     Token(key) => self.serve(key),
                 }
@@ -160,7 +184,7 @@ impl Serving {
                 return Ok(());
             }
             let now = Instant::now();
-            self.clients.retain(|_, client| client.deadline > now);
+            self.clients.retain(|_, client| client.deadline > now || client.is_following());
         }
     }
 
@@ -172,7 +196,8 @@ impl Serving {
         if !self.eager.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.clients.iter().map(|(_, client)| client.deadline).min()?;
+        let waiting = self.clients.iter().filter(|(_, client)| !client.is_following());
+        let next = waiting.map(|(_, client)| client.deadline).min()?;
         // The poller counts in milliseconds and rounds down.
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
@@ -206,10 +231,18 @@ impl Serving {
                 input: Vec::new(),
                 output: Vec::new(),
                 written: 0,
+                following: None,
                 ending: false,
                 deadline: Instant::now() + self.patience,
             });
         }
+    }
+
+    /// Somebody who follows something may have more to read.
+    fn bring_news(&mut self) {
+        let following = self.clients.iter().filter(|(_, client)| client.is_following());
+        let keys: Vec<_> = following.map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.serve(key));
     }
 
     fn serve(&mut self, key: usize) {
@@ -217,7 +250,7 @@ impl Serving {
             return;
         }
         let Some(client) = self.clients.get_mut(key) else { return };
-        match client.go_on(&self.subject, self.patience) {
+        match client.go_on(&self.subject, self.patience, &self.waker) {
             Next::Wait => {}
             Next::Again => self.eager.push(key),
             Next::Gone => drop(self.clients.remove(key)),
@@ -226,18 +259,30 @@ impl Serving {
 }
 
 impl Client {
+    /// It waits for news of what it follows, as long as it wants.
+    fn is_following(&self) -> bool {
+        self.following.is_some() && self.output.is_empty()
+    }
+
     /// Writes what is to be written, then reads, and answers one request at most.
-    fn go_on(&mut self, subject: &Subject, patience: Duration) -> Next {
+    fn go_on(&mut self, subject: &Subject, patience: Duration, waker: &task::Waker) -> Next {
         let outcome = self.flush().and_then(|written| if written { self.read() } else { Ok(false) });
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Next::Again,
             Err(_) => return Next::Gone,
+            Ok(false) if self.take_news(patience) => return Next::Again,
             Ok(false) => return Next::Wait,
             Ok(true) => {}
         }
         match self.take_request() {
             Some(request) if request.trim_ascii().is_empty() => {}
-            Some(request) => self.reply(&answer(subject, &request), patience),
+            Some(request) => match reply(subject, &request, waker) {
+                Reply::Once(answer) => self.reply(&answer, patience),
+                Reply::Feed(answer, following) => {
+                    self.reply(&answer, patience);
+                    self.following = Some(following);
+                }
+            },
             None if self.input.len() > REQUEST => {
                 self.input = Vec::new();
                 self.ending = true;
@@ -247,6 +292,20 @@ impl Client {
             None => {}
         }
         Next::Again
+    }
+
+    /// Whether there was something new of what it follows, which is to be written now.
+    fn take_news(&mut self, patience: Duration) -> bool {
+        let Some(following) = &mut self.following else { return false };
+        if !self.output.is_empty() {
+            return false;
+        }
+        for line in iter::from_fn(|| following.next_line()).take(LINES) {
+            self.output.extend_from_slice(line.to_string().as_bytes());
+            self.output.push(b'\n');
+        }
+        self.deadline = Instant::now() + patience;
+        !self.output.is_empty()
     }
 
     /// Whether everything is written.

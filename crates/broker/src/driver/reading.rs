@@ -2,6 +2,7 @@
 
 use super::{BUFFER_REST, Running};
 use crate::conn::{Arrived, ReadOutcome};
+use crate::event;
 use crate::large::LARGE_FROM;
 use bytes::Bytes;
 use darter_engine::LinkId;
@@ -79,7 +80,12 @@ impl Running {
         let (count, more) = match conn.read(buffer) {
             ReadOutcome::Bytes { count, more } => (count, more),
             ReadOutcome::Empty => return false,
-            ReadOutcome::Over => {
+            ReadOutcome::Again => return true,
+            ReadOutcome::Over(fault) => {
+                if let Some(fault) = fault {
+                    let (listener, address) = (conn.entry.name(), conn.stream.peer());
+                    event::TransportFailed { listener, address, fault: &fault }.emit();
+                }
                 self.driver.shard.lost(now, id);
                 return false;
             }
@@ -106,6 +112,7 @@ impl Running {
     /// Hands bytes to the engine; the connection keeps what it does not consume.
     fn hand_in(&mut self, id: LinkId, bytes: &[u8], owner: Option<&Bytes>) {
         let consumed = self.driver.shard.receive(self.now, id, bytes, owner);
+        self.trace_received(id, &bytes[..consumed]);
         let rest = &bytes[consumed..];
         // Looked up here: `conn` would borrow all of `self`.
         let Some(Some(conn)) = self.conns.get_mut(id.slot as usize) else { return };

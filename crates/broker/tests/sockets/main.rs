@@ -31,8 +31,11 @@ macro_rules! battery {
 
 mod accepting;
 mod bursts;
-
 mod keeping;
+mod layers;
+mod listeners;
 mod messages;
+mod proxy;
 mod rude;
 mod stopping;
+mod websocket;

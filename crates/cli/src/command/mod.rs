@@ -18,6 +18,7 @@ mod sessions;
 mod status;
 mod store;
 mod subscribe;
+mod trace;
 pub(crate) mod usage;
 mod when;
 
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Drops(drops::Arguments),
     /// Ask the running server for its sessions: who is there, who is away, what waits
     Sessions(sessions::Arguments),
+    /// Follow one client's packets live
+    Trace(trace::Arguments),
     /// Ask whether a client may do something, what decides, and what would change it
     Explain(explain::Arguments),
     /// Check that the rules allow and deny what they should
@@ -67,6 +70,7 @@ impl Command {
             Self::Status(arguments) => status::run(&arguments),
             Self::Drops(arguments) => drops::run(&arguments),
             Self::Sessions(arguments) => sessions::run(&arguments),
+            Self::Trace(arguments) => trace::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Acl(arguments) => acl::run(&arguments),
             Self::History(arguments) => history::run(&arguments),

@@ -378,3 +378,55 @@ fn every_command_explains_itself_with_examples() {
         assert!(all.contains(&format!("\n  {command} ")), "{command}: {all}");
     }
 }
+
+#[test]
+fn a_client_is_followed_from_its_connect_to_its_end_and_its_password_is_not_shown() {
+    let home = Home::new();
+    let server = Server::start(home.darter(&JSON));
+    let mut trace = home.darter(&["trace", "--client", "board-7", "--json"]);
+    let mut trace = trace.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(trace.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let port = server.port();
+    // It may begin to follow after the first client has gone.
+    let publish = || {
+        let options = ["pub", "-p", &port, "-i", "board-7", "-u", "ann", "-P", "sesame", "-q", "1"];
+        finished(darter(&[&options[..], &["-t", "home/door", "-m", "open"]].concat()))
+    };
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(publish().code, Some(0));
+            }
+        });
+        let mut names = Vec::new();
+        let mut first = next();
+        while first["packet"] != "CONNECT" {
+            first = next();
+        }
+        assert_eq!(
+            (&first["client"], &first["user"], &first["password"]),
+            (&json!("board-7"), &json!("ann"), &json!(true))
+        );
+        let mut all = first.to_string();
+        loop {
+            let line = next();
+            all.push_str(&line.to_string());
+            if line["packet"] == "PUBLISH" {
+                assert_eq!((&line["topic"], &line["payload"]), (&json!("home/door"), &json!("open")));
+            }
+            let name = line["packet"].as_str().or(line["event"].as_str()).unwrap_or_default().to_owned();
+            names.push(name);
+            if line["event"].is_string() {
+                break;
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(names[..4], ["CONNACK", "PUBLISH", "PUBACK", "DISCONNECT"]);
+        assert!(names[4].contains("the client disconnected"), "{names:?}");
+        assert!(!all.contains("sesame"), "{all}");
+    });
+    server.stop(Signal::SIGTERM);
+    assert!(trace.wait().unwrap().success(), "it ends with the server");
+}
