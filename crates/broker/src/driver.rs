@@ -3,15 +3,18 @@
 mod accepting;
 mod following;
 mod lingering;
+mod logins;
 mod reading;
 mod storing;
+mod telling;
 
+use crate::auth::LoginPool;
 use crate::clock::Clock;
 use crate::conn::Conn;
-use crate::event;
 use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
+use crate::refusals::{Moderation, Refusals};
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::trace::Trace;
 pub(crate) use accepting::Door;
@@ -62,9 +65,11 @@ pub(crate) struct Driver {
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) doors: Vec<Door>,
     pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) pool: Arc<LoginPool>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
+    pub(crate) refusals: Refusals,
     pub(crate) clock: Clock,
 }
 
@@ -90,6 +95,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// How many refusals are told.
+    moderation: Moderation,
     /// Clients that somebody follows.
     traces: Vec<Trace>,
     stopping: bool,
@@ -122,6 +129,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            moderation: Moderation::default(),
             traces: Vec::new(),
             stopping: false,
             stalled: false,
@@ -337,11 +345,10 @@ impl Running {
         match effect {
             Effect::Authenticate { link, connect } => {
                 self.follow_new(link, &connect);
-                let now = self.now;
-                let Some(conn) = self.conn(link) else { return };
-                let verdict = conn.entry.verdict(&conn.stream, &connect, now);
-                self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
+                self.authenticate(link, &connect);
             }
+            Effect::Continue { link, data } => self.go_on(link, &data),
+            Effect::AuthenticateAnew { link, connect, data } => self.authenticate_anew(link, &connect, &data),
             Effect::Move { link, shard } => self.move_socket(link, shard),
             Effect::Resume { link } => {
                 self.resume(link);
@@ -360,10 +367,7 @@ impl Running {
             Effect::Peer { shard, item } => {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
-            Effect::Event(event) => {
-                self.tell_followers(&event);
-                event::emit(&event, |slot| self.peer(slot));
-            }
+            Effect::Event(event) => self.tell(&event),
         }
     }
 
@@ -397,6 +401,7 @@ impl Running {
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, entry, input } => self.add(stream, entry, input),
+                Item::Verdict { link, verdict } => self.decide(link, verdict),
                 Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
                 Item::Drops { answer } => {
                     // Nobody waits any more: then nobody wants to know.
@@ -405,6 +410,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Policy(policy) => self.driver.shard.set_policy(policy),
                 Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }

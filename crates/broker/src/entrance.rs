@@ -1,9 +1,10 @@
 //! What a listener asks of its clients, and how many it has let in.
 
-use crate::auth::{Authenticator, Login};
+use crate::auth::{Answer, Authenticator, Login};
 use crate::options::{ListenerOptions, Versions};
 use darter_codec::{Connect, ReasonCode};
 use darter_engine::Verdict;
+use darter_engine::access::Identity;
 use darter_net::{Fault, Layer, LayerKind, Stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -78,25 +79,24 @@ impl Entry {
         &self.entrance.name
     }
 
-    /// What becomes of the client of this connection.
-    pub(crate) fn verdict(&self, stream: &Stream, connect: &Connect, now: u64) -> Verdict {
+    /// What the listener's authenticator says of the client of this connection.
+    pub(crate) fn answer(&self, stream: &Stream, connect: &Connect, now: u64) -> Answer {
         if let Err(refusal) = self.check(connect) {
-            return refusal;
+            return Answer::Now(refusal);
         }
-        let login = Login {
+        self.entrance.authenticator.answer(&Login {
             connect,
             peer: stream.peer(),
             certificate: stream.certificate(),
             listener: &self.entrance.name,
             now,
-        };
-        match self.entrance.authenticator.verdict(&login) {
-            Verdict::Accept(mut identity) => {
-                identity.mount = identity.mount.or_else(|| self.entrance.mount.clone());
-                Verdict::Accept(identity)
-            }
-            refusal @ Verdict::Refuse { .. } => refusal,
-        }
+        })
+    }
+
+    /// The identity of a client of this listener, which may have a place for its topics.
+    pub(crate) fn mount(&self, identity: Identity) -> Identity {
+        let mount = identity.mount.or_else(|| self.entrance.mount.clone());
+        Identity { mount, ..identity }
     }
 
     /// What does not depend on who the client is.

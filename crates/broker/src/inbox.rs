@@ -2,7 +2,8 @@
 
 use crate::entrance::Entry;
 use darter_codec::ReasonCode;
-use darter_engine::{PeerItem, SessionSeen};
+use darter_engine::access::Policy;
+use darter_engine::{LinkId, PeerItem, SessionSeen, Verdict};
 use darter_net::{Peer, Stream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +16,16 @@ pub(crate) enum Item {
     Peer { from: u8, item: PeerItem },
     /// A connection whose client identifier belongs to the receiving shard, with the bytes read so far.
     Socket { stream: Stream, entry: Entry, input: Vec<u8> },
+    /// What was found out about a client that waits to be let in.
+    Verdict { link: LinkId, verdict: Verdict },
     /// Publish a message of the server itself.
     Publish(darter_codec::Message),
     /// Tell which messages were not delivered.
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
     Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
+    /// Take other rules.
+    Policy(Arc<Policy>),
     /// Follow a client's packets.
     Trace(crate::trace::Trace),
     /// Disconnect everybody and end the thread.

@@ -162,6 +162,7 @@ impl Config {
             limits: self.limits.clone(),
             store,
             history,
+            ..Options::default()
         })
     }
 }

@@ -5,6 +5,8 @@ use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
+use crate::login::Login;
+use crate::permit::NOT_YOURS;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -20,20 +22,6 @@ use darter_codec::{
     ConnAck, Connect, DecodeError, Message, Packet, Properties, Property, ReasonCode, Version, topic,
 };
 use darter_session::{IncomingAliases, OutgoingAliases};
-
-/// What an authenticator says of a CONNECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The client may connect.
-    Accept(Identity),
-    /// The client may not connect.
-    Refuse {
-        /// What it is told; version 3 clients get the return code that fits best (section 3.2.2.3).
-        reason: ReasonCode,
-        /// The cause in plain words, for the log.
-        what: &'static str,
-    },
-}
 
 /// What must be remembered between the session's set-up and its CONNACK.
 struct Opened {
@@ -78,8 +66,10 @@ impl Shard {
             self.refuse(now, id, Some(&connect), reason, what);
             return true;
         }
+        let connect = Arc::new(*connect);
         if let Some(link) = self.out.link_mut(id) {
             link.state = LinkState::Authenticating;
+            link.login = Some(Box::new(Login::begin(connect.clone())));
         }
         self.out.effects.push_back(Effect::Authenticate { link: id, connect });
         true
@@ -95,12 +85,6 @@ impl Shard {
                 "an empty client identifier needs Clean Session",
             ));
         }
-        if connect.properties.authentication_method().is_some() {
-            return Err((
-                ReasonCode::BadAuthenticationMethod,
-                "no enhanced authentication method is configured",
-            ));
-        }
         if let Some(will) = &connect.will {
             if topic::check_depth(&will.topic, self.out.limits.topic_levels).is_err() {
                 return Err((ReasonCode::TopicNameInvalid, "the will's topic name has too many levels"));
@@ -112,29 +96,49 @@ impl Shard {
         Ok(())
     }
 
-    /// The authenticator's answer to [`Effect::Authenticate`].
-    pub fn handle_verdict(&mut self, now: u64, id: LinkId, connect: &Connect, verdict: Verdict) {
-        let waiting = self.out.link_mut(id).is_some_and(|link| link.state == LinkState::Authenticating);
-        if !waiting {
+    /// Lets a client in. `data` is Authentication Data for one that named a method.
+    pub(crate) fn admit(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        connect: &Connect,
+        identity: &Identity,
+        data: Vec<u8>,
+    ) {
+        if let Some((reason, what)) = self.objection(connect, identity) {
+            self.refuse(now, id, Some(connect), reason, what);
             return;
         }
-        match verdict {
-            Verdict::Refuse { reason, what } => self.refuse(now, id, Some(connect), reason, what),
-            Verdict::Accept(_) if self.full && self.makes_kept_session(connect) => {
-                let what = "there is no room to store another session";
-                self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
-            }
-            Verdict::Accept(identity) => {
-                self.open(now, id, connect, identity);
-                self.out.effects.push_back(Effect::Resume { link: id });
-            }
-        }
+        self.open(now, id, connect, identity, data);
+        self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) {
+    /// Why a client that is known may not come in all the same.
+    fn objection(&self, connect: &Connect, identity: &Identity) -> Option<(ReasonCode, &'static str)> {
+        if self.is_of_another_user(&connect.client_id, identity) {
+            return Some(NOT_YOURS);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !self.may_have_will(identity, &connect.client_id, will)) {
+            return Some((ReasonCode::NotAuthorized, "the rules do not let it publish its will"));
+        }
+        (self.full && self.makes_kept_session(connect))
+            .then_some((ReasonCode::QuotaExceeded, "there is no room to store another session"))
+    }
+
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity, data: Vec<u8>) {
+        let ends_at = identity.ends_at;
         let opened = self.open_session(now, id, connect, identity);
-        let connack = self.connack(connect, &opened);
+        let mut connack = self.connack(connect, &opened);
+        if let Some(method) = connect.properties.authentication_method() {
+            // [MQTT-4.12.0-5]
+            connack.properties.push(Property::AuthenticationMethod(method.clone()));
+            if !data.is_empty() {
+                connack.properties.push(Property::AuthenticationData(data.into()));
+            }
+        }
         self.set_up_link(id, connect, opened.session);
+        self.keep_login(id, opened.session, ends_at);
         self.out.counters.connected += 1;
         self.out.counters.connections += 1;
         let mut bytes = Vec::new();
@@ -192,7 +196,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) -> Opened {
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> Opened {
         let assigned = connect.client_id.is_empty();
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
@@ -217,7 +221,7 @@ impl Shard {
             session.told_in = self.out.batch;
         }
         session.expiry = expiry;
-        session.user = identity.user;
+        session.user.clone_from(&identity.user);
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {
@@ -237,6 +241,7 @@ impl Shard {
             };
             self.out.persist.push(Change::Will { session: session.number, will });
         }
+        self.give_permit(slot, identity);
         Opened { session: slot, present, stored, assigned }
     }
 
@@ -372,7 +377,7 @@ impl Shard {
     }
 
     /// Answers a CONNECT with an error, then closes the connection [MQTT-3.2.2-5].
-    fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         now: u64,
         id: LinkId,
@@ -382,7 +387,9 @@ impl Shard {
     ) {
         let version = connect.map_or(Version::V311, |connect| connect.version);
         let mut properties = Properties::default();
-        if version == Version::V5 {
+        // Whoever guesses shall not learn what was wrong, such as whether there is a user of that name.
+        let secret = matches!(reason, ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized);
+        if version == Version::V5 && !secret {
             properties.push(Property::ReasonString(what.into()));
         }
         let mut bytes = Vec::new();

@@ -116,6 +116,9 @@ impl Shard {
 
     /// Routes a client's will.
     pub(crate) fn route_will(&mut self, now: u64, client: &Arc<str>, will: &Message) -> Receipt {
+        if !self.may_publish_will(client, will) {
+            return Receipt { matched: false, wait: None };
+        }
         let mut routed = Routed::from_message(will);
         self.leave_unretained(Some(client), &mut routed);
         self.route(now, &mut routed)
@@ -214,11 +217,18 @@ impl Shard {
                 LinkState::Open => {
                     (ReasonCode::KeepAliveTimeout, "no packet within one and a half times the keep alive")
                 }
+                LinkState::Challenged => {
+                    (ReasonCode::MaximumConnectTime, "no answer to the challenge in time")
+                }
                 _ => (ReasonCode::MaximumConnectTime, "no CONNECT in time"),
             };
             self.close(now, id.slot, Ending::Server { reason, what });
         }
         while let Some(due) = self.timers.due(now) {
+            if due.kind == Timer::Login {
+                self.end_login(now, due);
+                continue;
+            }
             let Some(session) = self.out.sessions.get(due.session as usize) else { continue };
             if session.number != due.number || session.link != NONE {
                 continue;
@@ -228,7 +238,7 @@ impl Shard {
                     self.publish_will(now, due.session);
                 }
                 Timer::Expiry if session.ends_at == due.at => self.end_session(now, due.session, true),
-                Timer::Will | Timer::Expiry => {}
+                Timer::Will | Timer::Expiry | Timer::Login => {}
             }
         }
         self.give_up_waiting(now);

@@ -1,7 +1,7 @@
 //! Several listeners, each with settings of its own, and Unix sockets.
 
 use darter_broker::access::Identity;
-use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_broker::auth::{Answer, Authenticator, Login, Verdict};
 use darter_broker::net::{Address, Peer};
 use darter_broker::{Broker, ListenerOptions, Options, StartError};
 use darter_codec::{Packet, QoS, ReasonCode, Version};
@@ -17,12 +17,8 @@ fn here() -> ListenerOptions {
 }
 
 /// Lets nobody in.
-struct Closed;
-
-impl Authenticator for Closed {
-    fn verdict(&self, _: &Login<'_>) -> Verdict {
-        Verdict::Refuse { reason: ReasonCode::NotAuthorized, what: "nobody is let in here" }
-    }
+fn closed(_: &Login<'_>) -> Verdict {
+    Verdict::Refuse { reason: ReasonCode::NotAuthorized, what: "nobody is let in here" }
 }
 
 /// Lets everybody in and remembers where they came from.
@@ -30,16 +26,16 @@ impl Authenticator for Closed {
 struct Porter(Mutex<Vec<Peer>>);
 
 impl Authenticator for Porter {
-    fn verdict(&self, login: &Login<'_>) -> Verdict {
+    fn answer(&self, login: &Login<'_>) -> Answer {
         self.0.lock().unwrap().push(login.peer);
-        Verdict::Accept(Identity::default())
+        Answer::Now(Verdict::Accept(Identity::default()))
     }
 }
 
 battery! {
     fn each_listener_decides_for_itself_and_all_lead_to_the_same_sessions(shards: u8) {
         let server = BrokerFixture::with(shards, |options| {
-            options.listeners.push(ListenerOptions { authenticator: Arc::new(Closed), ..here() });
+            options.listeners.push(ListenerOptions { authenticator: Arc::new(closed), ..here() });
             options.listeners.push(here());
         });
         let &[first, closed, third] = server.broker().addresses() else { panic!("three listeners") };

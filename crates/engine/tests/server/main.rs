@@ -59,7 +59,9 @@ fn each_order(test: fn(&mut Pair)) {
     }
 }
 
+mod access;
 mod aliases;
+mod authentication;
 mod commits;
 mod connecting;
 mod crashes;
