@@ -10,11 +10,13 @@ mod listener;
 #[cfg(unix)]
 pub mod owner_only;
 mod peer;
+pub mod proxy;
 #[cfg(unix)]
 mod socket_file;
 mod stack;
 mod stream;
 pub mod tls;
+pub mod websocket;
 
 pub use address::Address;
 pub use file_error::FileError;
