@@ -160,11 +160,11 @@ fn drive(
 
 /// Has the alert written that tells the other side what is wrong.
 fn last_words(connection: &mut UnbufferedServerConnection, rest: &mut [u8], down: &mut Vec<u8>) {
-    while let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process_tls_records(rest).state {
-        if grow(down, 0, |space| encoded(data.encode(space))).is_err() {
-            return;
-        }
-    }
+    // Asked for no more than that, because rustls would look at `rest` again.
+    while connection.wants_write()
+        && let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.process_tls_records(rest).state
+        && grow(down, 0, |space| encoded(data.encode(space))).is_ok()
+    {}
 }
 
 fn encrypt(
