@@ -27,6 +27,7 @@ mod trace;
 mod view;
 
 pub use broker::{Broker, StartError};
+pub use darter_codec::Version;
 pub use darter_codec::record::Durability;
 pub use darter_codec::topic;
 pub use darter_engine::access;

@@ -8,7 +8,7 @@
 //! use darter_config::Config;
 //!
 //! let config: Config = "[listener]\nport = 1884\n".parse()?;
-//! assert_eq!(config.listener.port, 1884);
+//! assert_eq!(config.listener.port(), 1884);
 //!
 //! let problems = "[listener]\nprot = 1884\n".parse::<Config>().unwrap_err();
 //! assert_eq!(problems.to_string(), "line 2: listener.prot is not a key; did you mean port?");
@@ -35,9 +35,9 @@ pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
-pub use section::auth::Auth;
+pub use section::auth::{Auth, HttpAuth, JwtAuth};
 pub use section::history::{FOLDER as HISTORY_FOLDER, History};
-pub use section::listener::Listener;
+pub use section::listener::{ClientCertificate, Listener, Tls, TlsVersion, Transport, UserFrom, WayIn};
 pub use section::log::{BadLevel, Level, Log};
 pub use section::roles::Role;
 pub use section::server::Server;
@@ -58,6 +58,8 @@ use thiserror::Error;
 pub struct Config {
     /// `[listener]`: where clients connect.
     pub listener: Listener,
+    /// `[listener.NAME]`: where else they connect, in the order of the file.
+    pub listeners: Vec<Listener>,
     /// `[auth]`: who may connect, and what they may do.
     pub auth: Auth,
     /// `[roles.NAME]`: what users may do, in the order of the file.
@@ -143,7 +145,7 @@ impl Config {
     /// # Errors
     /// When the name of a host to listen on is not known, or there is no place for the data.
     pub fn options(&self) -> Result<Options, OptionsError> {
-        let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
+        let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port())?;
         let folder = self.storage.data_dir.folder()?;
         let history = self.history.options(folder.as_deref(), &self.limits);
         let store = match folder {

@@ -160,7 +160,7 @@ impl Arguments {
             None => Config::default(),
         };
         if let Some(port) = self.port {
-            config.listener.port = port;
+            config.listener.port = Some(port);
         }
         if !self.bind.is_empty() {
             config.listener.bind.clone_from(&self.bind);
