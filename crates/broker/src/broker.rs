@@ -1,5 +1,6 @@
 //! Starting and stopping a server.
 
+use crate::auth::LoginPool;
 use crate::clock::Clock;
 use crate::driver::{Driver, WAKER};
 use crate::event;
@@ -88,6 +89,7 @@ impl Broker {
         let brains = restored_shards(options, shards, clock, opened.kept, &mut stores);
         // Opened last: the folder is this server's, now that the store has its lock.
         let history = options.history.clone().map(History::open).map(Arc::new);
+        let pool = Arc::new(LoginPool::new(options.logins));
         let watch = Watch::default();
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
@@ -103,6 +105,7 @@ impl Broker {
                 listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
                 authenticator: options.authenticator.clone(),
+                pool: pool.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
                 recorder: Recorder::new(history.clone()),

@@ -1,5 +1,6 @@
 //! One connection's socket and the bytes around it.
 
+use crate::auth::Exchange;
 use crate::driver::READ_SIZE;
 use crate::large::{LARGE_FROM, Large, Pool};
 use crate::trace::Tracer;
@@ -15,6 +16,8 @@ pub(crate) struct Conn {
     pub(crate) stream: Stream,
     pub(crate) address: SocketAddr,
     pub(crate) link: LinkId,
+    /// Enhanced authentication that is going on.
+    pub(crate) exchange: Option<Box<dyn Exchange>>,
     /// The start of an unfinished packet, smaller than [`LARGE_FROM`]; or bytes that must wait, and reading with them.
     pub(crate) input: Vec<u8>,
     /// A packet larger than a read, while it arrives; `input` is empty then.
@@ -72,6 +75,7 @@ impl Conn {
             stream,
             address,
             link,
+            exchange: None,
             input,
             large: None,
             wanted: 0,

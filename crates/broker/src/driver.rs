@@ -2,10 +2,11 @@
 
 mod following;
 mod lingering;
+mod logins;
 mod reading;
 mod storing;
 
-use crate::auth::{Authenticator, Login};
+use crate::auth::{Authenticator, LoginPool};
 use crate::clock::Clock;
 use crate::conn::Conn;
 use crate::event;
@@ -63,6 +64,7 @@ pub(crate) struct Driver {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) pool: Arc<LoginPool>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
@@ -380,12 +382,10 @@ impl Running {
         match effect {
             Effect::Authenticate { link, connect } => {
                 self.follow_new(link, &connect);
-                let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
-                let (peer, now) = (address.into(), self.now);
-                let login = Login { connect: &connect, peer, certificate: None, listener: "", now };
-                let verdict = self.driver.authenticator.verdict(&login);
-                self.driver.shard.handle_verdict(self.now, link, &connect, verdict);
+                self.authenticate(link, &connect);
             }
+            Effect::Continue { link, data } => self.go_on(link, &data),
+            Effect::AuthenticateAnew { link, connect, data } => self.authenticate_anew(link, &connect, &data),
             Effect::Move { link, shard } => self.move_socket(link, shard),
             Effect::Resume { link } => {
                 self.resume(link);
@@ -442,6 +442,7 @@ impl Running {
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
                 Item::Socket { stream, address, input } => self.add(stream, address, input),
+                Item::Verdict { link, verdict } => self.decide(link, verdict),
                 Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
                 Item::Drops { answer } => {
                     // Nobody waits any more: then nobody wants to know.

@@ -1,7 +1,7 @@
 //! What other threads hand to a shard's thread.
 
 use darter_codec::ReasonCode;
-use darter_engine::{PeerItem, SessionSeen};
+use darter_engine::{LinkId, PeerItem, SessionSeen, Verdict};
 use darter_net::Stream;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +15,8 @@ pub(crate) enum Item {
     Peer { from: u8, item: PeerItem },
     /// A connection whose client identifier belongs to the receiving shard, with the bytes read so far.
     Socket { stream: Stream, address: SocketAddr, input: Vec<u8> },
+    /// What was found out about a client that waits to be let in.
+    Verdict { link: LinkId, verdict: Verdict },
     /// Publish a message of the server itself.
     Publish(darter_codec::Message),
     /// Tell which messages were not delivered.

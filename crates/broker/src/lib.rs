@@ -20,6 +20,7 @@ mod failure;
 mod inbox;
 mod large;
 mod options;
+mod origin;
 mod recorder;
 mod restoring;
 mod status;

@@ -1,6 +1,6 @@
 //! How a server is to run.
 
-use crate::auth::{AllowAll, Authenticator};
+use crate::auth::{AllowAll, Authenticator, LoginPoolOptions};
 use darter_engine::Limits;
 use darter_store::Opener;
 use darter_store::history::HistoryOptions;
@@ -24,6 +24,8 @@ pub struct Options {
     pub status_interval: Duration,
     /// Who decides about each CONNECT.
     pub authenticator: Arc<dyn Authenticator>,
+    /// How much may be done for logins beside serving clients.
+    pub logins: LoginPoolOptions,
     /// Where sessions and messages are kept; memory unless something else is said.
     pub store: Opener,
     /// What is remembered of the messages on every topic; without it nothing.
@@ -42,6 +44,7 @@ impl Default for Options {
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
             authenticator: Arc::new(AllowAll),
+            logins: LoginPoolOptions::default(),
             store: darter_store::in_memory(),
             history: None,
         }

@@ -54,6 +54,8 @@ fn exchange(now: u64, shards: &mut [Shard], stores: &mut [Box<dyn Store>]) -> bo
                 Effect::Event(event) => event::emit(&event, |_| None),
                 Effect::Load { session, from, limit } => stores[index].load(session, from, limit),
                 Effect::Authenticate { .. }
+                | Effect::Continue { .. }
+                | Effect::AuthenticateAnew { .. }
                 | Effect::Move { .. }
                 | Effect::Resume { .. }
                 | Effect::Close { .. } => {}

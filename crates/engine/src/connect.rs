@@ -5,6 +5,7 @@ use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
+use crate::login::Login;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -20,20 +21,6 @@ use darter_codec::{
     ConnAck, Connect, DecodeError, Message, Packet, Properties, Property, ReasonCode, Version, topic,
 };
 use darter_session::{IncomingAliases, OutgoingAliases};
-
-/// What an authenticator says of a CONNECT.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The client may connect.
-    Accept(Identity),
-    /// The client may not connect.
-    Refuse {
-        /// What it is told; version 3 clients get the return code that fits best (section 3.2.2.3).
-        reason: ReasonCode,
-        /// The cause in plain words, for the log.
-        what: &'static str,
-    },
-}
 
 /// What must be remembered between the session's set-up and its CONNACK.
 struct Opened {
@@ -78,8 +65,10 @@ impl Shard {
             self.refuse(now, id, Some(&connect), reason, what);
             return true;
         }
+        let connect = Arc::new(*connect);
         if let Some(link) = self.out.link_mut(id) {
             link.state = LinkState::Authenticating;
+            link.login = Some(Box::new(Login::begin(connect.clone())));
         }
         self.out.effects.push_back(Effect::Authenticate { link: id, connect });
         true
@@ -95,12 +84,6 @@ impl Shard {
                 "an empty client identifier needs Clean Session",
             ));
         }
-        if connect.properties.authentication_method().is_some() {
-            return Err((
-                ReasonCode::BadAuthenticationMethod,
-                "no enhanced authentication method is configured",
-            ));
-        }
         if let Some(will) = &connect.will {
             if topic::check_depth(&will.topic, self.out.limits.topic_levels).is_err() {
                 return Err((ReasonCode::TopicNameInvalid, "the will's topic name has too many levels"));
@@ -112,29 +95,37 @@ impl Shard {
         Ok(())
     }
 
-    /// The authenticator's answer to [`Effect::Authenticate`].
-    pub fn handle_verdict(&mut self, now: u64, id: LinkId, connect: &Connect, verdict: Verdict) {
-        let waiting = self.out.link_mut(id).is_some_and(|link| link.state == LinkState::Authenticating);
-        if !waiting {
+    /// Lets a client in. `data` is Authentication Data for one that named a method.
+    pub(crate) fn admit(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        connect: &Connect,
+        identity: Identity,
+        data: Vec<u8>,
+    ) {
+        if self.full && self.makes_kept_session(connect) {
+            let what = "there is no room to store another session";
+            self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
             return;
         }
-        match verdict {
-            Verdict::Refuse { reason, what } => self.refuse(now, id, Some(connect), reason, what),
-            Verdict::Accept(_) if self.full && self.makes_kept_session(connect) => {
-                let what = "there is no room to store another session";
-                self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
-            }
-            Verdict::Accept(identity) => {
-                self.open(now, id, connect, identity);
-                self.out.effects.push_back(Effect::Resume { link: id });
-            }
-        }
+        self.open(now, id, connect, identity, data);
+        self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) {
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity, data: Vec<u8>) {
+        let ends_at = identity.ends_at;
         let opened = self.open_session(now, id, connect, identity);
-        let connack = self.connack(connect, &opened);
+        let mut connack = self.connack(connect, &opened);
+        if let Some(method) = connect.properties.authentication_method() {
+            // [MQTT-4.12.0-5]
+            connack.properties.push(Property::AuthenticationMethod(method.clone()));
+            if !data.is_empty() {
+                connack.properties.push(Property::AuthenticationData(data.into()));
+            }
+        }
         self.set_up_link(id, connect, opened.session);
+        self.keep_login(id, opened.session, ends_at);
         self.out.counters.connected += 1;
         self.out.counters.connections += 1;
         let mut bytes = Vec::new();
@@ -372,7 +363,7 @@ impl Shard {
     }
 
     /// Answers a CONNECT with an error, then closes the connection [MQTT-3.2.2-5].
-    fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         now: u64,
         id: LinkId,
@@ -382,7 +373,9 @@ impl Shard {
     ) {
         let version = connect.map_or(Version::V311, |connect| connect.version);
         let mut properties = Properties::default();
-        if version == Version::V5 {
+        // Whoever guesses shall not learn what was wrong, such as whether there is a user of that name.
+        let secret = matches!(reason, ReasonCode::BadUserNameOrPassword | ReasonCode::NotAuthorized);
+        if version == Version::V5 && !secret {
             properties.push(Property::ReasonString(what.into()));
         }
         let mut bytes = Vec::new();

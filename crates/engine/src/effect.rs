@@ -3,7 +3,8 @@
 use crate::event::Event;
 use crate::output::Output;
 use crate::peer::PeerItem;
-use alloc::boxed::Box;
+use alloc::sync::Arc;
+use bytes::Bytes;
 use darter_codec::Connect;
 use darter_codec::record::SessionNumber;
 
@@ -19,12 +20,30 @@ pub struct LinkId {
 /// What the driver does for the engine.
 #[derive(Debug)]
 pub enum Effect {
-    /// Decide about this CONNECT and answer with [`Shard::handle_verdict`](crate::Shard::handle_verdict).
+    /// Decide about this CONNECT and answer, now or later, with [`Shard::handle_verdict`](crate::Shard::handle_verdict); or
+    /// with [`Shard::handle_step`](crate::Shard::handle_step) if it names an Authentication Method.
     Authenticate {
         /// The connection, on which nothing is read until the answer.
         link: LinkId,
         /// The packet.
-        connect: Box<Connect>,
+        connect: Arc<Connect>,
+    },
+    /// The client has answered a challenge; answer with [`Shard::handle_step`](crate::Shard::handle_step).
+    Continue {
+        /// The connection.
+        link: LinkId,
+        /// Its Authentication Data; empty if there is none.
+        data: Bytes,
+    },
+    /// A connected client authenticates anew (section 4.12.1); answer with
+    /// [`Shard::handle_step`](crate::Shard::handle_step).
+    AuthenticateAnew {
+        /// The connection, which goes on meanwhile.
+        link: LinkId,
+        /// What it began with, without its password, will and Authentication Data.
+        connect: Arc<Connect>,
+        /// Its Authentication Data now; empty if there is none.
+        data: Bytes,
     },
     /// Move the socket to another shard, with every byte that was not consumed, CONNECT included.
     Move {

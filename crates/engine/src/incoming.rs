@@ -83,7 +83,7 @@ impl Shard {
             }
             Packet::Disconnect(packet) => self.handle_disconnect(now, slot, &packet),
             Packet::Connect(_) => Err(violation("a second CONNECT on one connection")),
-            Packet::Auth(_) => Err(violation("AUTH without an authentication method in CONNECT")),
+            Packet::Auth(packet) => self.handle_auth(slot, &packet),
             _ => Err(violation("a packet that only a server sends")),
         }
     }

@@ -214,11 +214,18 @@ impl Shard {
                 LinkState::Open => {
                     (ReasonCode::KeepAliveTimeout, "no packet within one and a half times the keep alive")
                 }
+                LinkState::Challenged => {
+                    (ReasonCode::MaximumConnectTime, "no answer to the challenge in time")
+                }
                 _ => (ReasonCode::MaximumConnectTime, "no CONNECT in time"),
             };
             self.close(now, id.slot, Ending::Server { reason, what });
         }
         while let Some(due) = self.timers.due(now) {
+            if due.kind == Timer::Login {
+                self.end_login(now, due);
+                continue;
+            }
             let Some(session) = self.out.sessions.get(due.session as usize) else { continue };
             if session.number != due.number || session.link != NONE {
                 continue;
@@ -228,7 +235,7 @@ impl Shard {
                     self.publish_will(now, due.session);
                 }
                 Timer::Expiry if session.ends_at == due.at => self.end_session(now, due.session, true),
-                Timer::Will | Timer::Expiry => {}
+                Timer::Will | Timer::Expiry | Timer::Login => {}
             }
         }
         self.give_up_waiting(now);

@@ -1,6 +1,7 @@
 //! One network connection as the engine sees it.
 
 use crate::effect::LinkId;
+use crate::login::Login;
 use crate::output::Output;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -14,8 +15,10 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) enum LinkState {
     /// Nothing but a CONNECT is accepted [MQTT-3.1.0-1].
     Connecting,
-    /// CONNECT was read; the verdict of the authenticator is awaited.
+    /// CONNECT was read; the verdict of the authenticator is awaited, or its next step.
     Authenticating,
+    /// Nothing but AUTH is accepted, and DISCONNECT [MQTT-3.1.2-30].
+    Challenged,
     /// The session is there; its CONNACK waits for a commit.
     Opening,
     /// CONNACK was sent.
@@ -52,6 +55,8 @@ pub(crate) struct Link {
     pub(crate) look_at: u64,
     /// Largest packet the client accepts, in bytes.
     pub(crate) packet_most: u32,
+    /// A login that is not decided, or that may end or begin anew while the connection is open.
+    pub(crate) login: Option<Box<Login>>,
     pub(crate) output: Output,
     /// Bytes of it and of the ring that count against the shard's budget: those of a client that does not keep up.
     pub(crate) waiting: usize,
@@ -102,6 +107,7 @@ impl Link {
             look_at: 0,
             waiting: 0,
             packet_most: u32::MAX,
+            login: None,
             output: Output::default(),
             overflow: None,
             incoming_aliases: None,

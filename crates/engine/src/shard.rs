@@ -170,22 +170,24 @@ impl Shard {
             let (connect_size, packet_size) = (self.out.limits.connect_size, self.out.limits.packet_size);
             let Some(link) = self.out.link_mut(id) else { return input.len() };
             let limit = match link.state {
-                LinkState::Connecting => connect_size,
+                LinkState::Connecting | LinkState::Challenged => connect_size,
                 LinkState::Open => packet_size,
                 LinkState::Authenticating | LinkState::Opening | LinkState::Moving => return consumed,
                 LinkState::Closed => return input.len(),
             };
-            let connecting = link.state == LinkState::Connecting;
+            let state = link.state;
             match frame::scan(&input[consumed..], limit) {
                 Ok(Scan::Partial { .. }) => return consumed,
                 Ok(Scan::Complete(frame)) => {
                     let len = frame.len;
-                    if !connecting {
+                    if state == LinkState::Open {
                         self.out.counters.packets_received += 1;
                         let outcome = self.handle_packet(now, id.slot, frame.first, frame.body, owner);
                         if let Err(error) = outcome {
                             self.fail(now, id.slot, error);
                         }
+                    } else if state == LinkState::Challenged {
+                        self.handle_challenged(now, id, frame.first, frame.body);
                     } else if !self.handle_first_packet(now, id, frame.first, frame.body) {
                         return consumed;
                     }
@@ -372,7 +374,7 @@ impl Shard {
     #[must_use]
     pub fn is_reading(&self, id: LinkId) -> bool {
         let state = self.out.links.get(id.slot as usize).map(|link| link.state);
-        matches!(state, Some(LinkState::Connecting | LinkState::Open))
+        matches!(state, Some(LinkState::Connecting | LinkState::Challenged | LinkState::Open))
     }
 
     /// True while reading from this client must wait: nothing is looked at, or it does not read what the server answers.
@@ -444,6 +446,7 @@ impl Shard {
             }
         }
         link.state = LinkState::Closed;
+        let login = link.login.take();
         let session = core::mem::replace(&mut link.session, NONE);
         let id = link.id(slot);
         self.out.waiting_bytes -= core::mem::take(&mut link.waiting);
@@ -459,6 +462,7 @@ impl Shard {
             }
         }
         self.closing.push(slot);
+        self.forget_login(session, login);
         if was_open {
             self.out.counters.connected -= 1;
         }

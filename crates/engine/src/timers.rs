@@ -1,4 +1,4 @@
-//! Deadlines of sessions: delayed wills and session expiry.
+//! Deadlines of sessions: delayed wills, session expiry, and logins that end.
 
 use alloc::collections::BTreeSet;
 use darter_codec::record::SessionNumber;
@@ -9,6 +9,8 @@ pub(crate) enum Timer {
     Will,
     /// End the session (section 3.1.2.11.2).
     Expiry,
+    /// Disconnect the client: what it has shown of itself holds no longer.
+    Login,
 }
 
 /// A timer: the session in `session` acts on it only while it still waits for exactly this moment.

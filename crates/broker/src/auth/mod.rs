@@ -1,22 +1,49 @@
 //! Who may connect. One file for each way to find out.
 
-use darter_codec::Connect;
+mod chain;
+mod current;
+mod pool;
+
+use darter_codec::{Connect, ReasonCode};
 use darter_engine::access::Identity;
 use darter_net::{CertificateNames, Peer};
 use std::fmt;
 
-pub use darter_engine::Verdict;
+pub use chain::{Anonymous, Chain};
+pub use current::Current;
+pub use darter_engine::{Step, Verdict};
+pub use pool::LoginPoolOptions;
+pub(crate) use pool::{Job, LoginPool};
 
-/// Decides about a CONNECT before a session is touched. Called on the shards' threads: it must not block.
+/// Decides about a CONNECT before a session is touched. A function from a login to its verdict is one.
 pub trait Authenticator: Send + Sync {
-    /// The verdict for a login. Version 3 clients get a refusal as the return code that fits best:
-    /// `BadUserNameOrPassword` as 4, `NotAuthorized` as 5 (section 3.2.2.3 of 3.1.1).
-    fn verdict(&self, login: &Login<'_>) -> Verdict;
+    /// The answer to a login. Called on the shards' threads: it must not block. Version 3 clients get a refusal as the return
+    /// code that fits best: `BadUserNameOrPassword` as 4, `NotAuthorized` as 5 (section 3.2.2.3 of 3.1.1).
+    fn answer(&self, login: &Login<'_>) -> Answer;
 
     /// False when everybody is let in: the log then warns of listening beyond this computer.
     fn asks_for_logins(&self) -> bool {
         true
     }
+
+    /// Forgets what it remembers of earlier logins: who they were checked against may have changed.
+    fn flush(&self) {}
+}
+
+impl<F: Fn(&Login<'_>) -> Verdict + Send + Sync> Authenticator for F {
+    fn answer(&self, login: &Login<'_>) -> Answer {
+        Answer::Now(self(login))
+    }
+}
+
+/// What an authenticator says of a login.
+pub enum Answer {
+    /// It knows.
+    Now(Verdict),
+    /// Finding out takes time, and is done on another thread.
+    Later(Box<dyn FnOnce() -> Verdict + Send>),
+    /// The client named an Authentication Method: both sides speak first (section 4.12).
+    Exchange(Box<dyn Exchange>),
 }
 
 /// A client that wants to connect, and what is known of it.
@@ -34,6 +61,35 @@ pub struct Login<'a> {
     pub now: u64,
 }
 
+/// A login that outlives the call it came with.
+pub(crate) struct OwnedLogin {
+    connect: Connect,
+    peer: Peer,
+    certificate: Option<CertificateNames>,
+    listener: Box<str>,
+    now: u64,
+}
+
+impl OwnedLogin {
+    pub(crate) fn login(&self) -> Login<'_> {
+        let Self { connect, peer, certificate, listener, now } = self;
+        Login { connect, peer: *peer, certificate: certificate.as_ref(), listener, now: *now }
+    }
+}
+
+impl From<&Login<'_>> for OwnedLogin {
+    fn from(login: &Login<'_>) -> Self {
+        let Login { connect, peer, certificate, listener, now } = *login;
+        Self {
+            connect: connect.clone(),
+            peer,
+            certificate: certificate.cloned(),
+            listener: listener.into(),
+            now,
+        }
+    }
+}
+
 /// One way to find out who a client is.
 pub trait Method: Send + Sync + fmt::Debug {
     /// Its name in the log and in the configuration.
@@ -47,6 +103,9 @@ pub trait Method: Send + Sync + fmt::Debug {
         let _ = login;
         None
     }
+
+    /// Forgets what it remembers of earlier logins.
+    fn flush(&self) {}
 }
 
 /// What a method says of a login.
@@ -68,32 +127,35 @@ pub trait Exchange: Send + fmt::Debug {
     fn go_on(&mut self, data: &[u8]) -> Step;
 }
 
-/// The server's side of an exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// The client is sent this Authentication Data and has to answer it.
-    Challenge(Vec<u8>),
-    /// The client may connect.
-    Accept {
-        /// Who it is.
-        identity: Identity,
-        /// Authentication Data for the client, which may want to know whom it speaks to.
-        data: Vec<u8>,
-    },
-    /// The client may not connect; the cause in plain words, for the log.
-    Refuse(&'static str),
-}
-
 /// Lets everybody in. A user name that nobody has checked means nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct AllowAll;
 
 impl Authenticator for AllowAll {
-    fn verdict(&self, _login: &Login<'_>) -> Verdict {
-        Verdict::Accept(Identity::default())
+    fn answer(&self, login: &Login<'_>) -> Answer {
+        if login.connect.properties.authentication_method().is_some() {
+            return unknown_method();
+        }
+        Answer::Now(Verdict::Accept(Identity::default()))
     }
 
     fn asks_for_logins(&self) -> bool {
         false
+    }
+}
+
+/// The answer to an Authentication Method of which nobody knows anything (section 4.12).
+fn unknown_method() -> Answer {
+    Answer::Now(Verdict::Refuse {
+        reason: ReasonCode::BadAuthenticationMethod,
+        what: "there is no authentication method of this name",
+    })
+}
+
+/// The verdict on a login that named no Authentication Method and shall be asked for one.
+fn unasked_exchange() -> Verdict {
+    Verdict::Refuse {
+        reason: ReasonCode::ImplementationSpecificError,
+        what: "it named no authentication method",
     }
 }

@@ -1,7 +1,7 @@
 //! Listening, and who is let in.
 
 use darter_broker::access::Identity;
-use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_broker::auth::{Login, Verdict};
 use darter_broker::{Broker, Options, StartError};
 use darter_codec::{Connect, Packet, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, resume, subscribe};
@@ -11,17 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Knows one password, and one user who may not come in.
-struct Strict;
-
-impl Authenticator for Strict {
-    fn verdict(&self, login: &Login<'_>) -> Verdict {
-        assert!(login.peer.is_here());
-        let refuse = |reason| Verdict::Refuse { reason, what: "it is not let in" };
-        match (login.connect.username.as_deref(), login.connect.password.as_deref()) {
-            (Some("banned"), _) => refuse(ReasonCode::NotAuthorized),
-            (Some(user), Some(b"secret")) => Verdict::Accept(Identity::of_user(user)),
-            _ => refuse(ReasonCode::BadUserNameOrPassword),
-        }
+fn strict(login: &Login<'_>) -> Verdict {
+    assert!(login.peer.is_here());
+    let refuse = |reason| Verdict::Refuse { reason, what: "it is not let in" };
+    match (login.connect.username.as_deref(), login.connect.password.as_deref()) {
+        (Some("banned"), _) => refuse(ReasonCode::NotAuthorized),
+        (Some(user), Some(b"secret")) => Verdict::Accept(Identity::of_user(user)),
+        _ => refuse(ReasonCode::BadUserNameOrPassword),
     }
 }
 
@@ -31,7 +27,7 @@ fn as_user(connect: Connect, user: &'static str, password: &'static str) -> Conn
 
 battery! {
     fn who_is_refused_learns_the_reason_in_its_version(shards: u8) {
-        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(Strict));
+        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(strict));
         let cases = [
             ("good", "secret", ReasonCode::Success),
             ("good", "wrong", ReasonCode::BadUserNameOrPassword),
@@ -54,7 +50,7 @@ battery! {
     }
 
     fn return_codes_4_and_5_are_on_the_wire(shards: u8) {
-        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(Strict));
+        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(strict));
         for (user, code) in [("other", 4), ("banned", 5)] {
             let mut client = RawClient::open(server.address(), Version::V311).unwrap();
             client.send(as_user(connect_as(Version::V311, "a", true), user, "wrong")).unwrap();

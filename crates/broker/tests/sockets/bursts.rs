@@ -1,7 +1,7 @@
 //! Many bytes at once: none is lost, and none is read that must not be.
 
 use darter_broker::access::Identity;
-use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_broker::auth::{Answer, Authenticator, Login, Verdict};
 use darter_codec::{Packet, Publish, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, publish_1, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
@@ -74,7 +74,7 @@ impl Drop for Opener {
 }
 
 impl Authenticator for Gate {
-    fn verdict(&self, login: &Login<'_>) -> Verdict {
+    fn answer(&self, login: &Login<'_>) -> Answer {
         let mut state = self.state.lock().unwrap();
         let here = thread::current().id();
         state.shards.insert(login.connect.client_id.to_string(), here);
@@ -83,7 +83,7 @@ impl Authenticator for Gate {
             self.changed.notify_all();
             drop(self.changed.wait_while(state, |state| !state.open).unwrap());
         }
-        Verdict::Accept(Identity::default())
+        Answer::Now(Verdict::Accept(Identity::default()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stores of other kinds behind the server, and shards that fail.
 
 use darter_broker::access::Identity;
-use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_broker::auth::{Login, Verdict};
 use darter_broker::store::history::HistoryOptions;
 use darter_broker::store::{Answer, Keeper, MemoryStore, OpenError, Opened, Report, Store, in_memory};
 use darter_broker::{Broker, Options, StartError};
@@ -73,13 +73,9 @@ impl Store for Elsewhere {
 }
 
 /// Panics when a client of that name comes.
-struct Trap;
-
-impl Authenticator for Trap {
-    fn verdict(&self, login: &Login<'_>) -> Verdict {
-        assert_ne!(login.connect.client_id, "trap", "this is meant to happen");
-        Verdict::Accept(Identity::default())
-    }
+fn trap(login: &Login<'_>) -> Verdict {
+    assert_ne!(login.connect.client_id, "trap", "this is meant to happen");
+    Verdict::Accept(Identity::default())
 }
 
 battery! {
@@ -110,7 +106,7 @@ battery! {
     }
 
     fn a_shard_that_fails_is_noticed(shards: u8) {
-        let mut server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(Trap));
+        let mut server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(trap));
         let watch = server.broker().watch();
         assert_eq!(watch.failure(), None);
         let waiting = thread::spawn(move || watch.wait());

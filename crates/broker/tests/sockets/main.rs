@@ -33,6 +33,7 @@ mod accepting;
 mod bursts;
 
 mod keeping;
+mod logins;
 mod messages;
 mod rude;
 mod stopping;

@@ -60,6 +60,7 @@ fn each_order(test: fn(&mut Pair)) {
 }
 
 mod aliases;
+mod authentication;
 mod commits;
 mod connecting;
 mod crashes;

@@ -26,7 +26,7 @@ impl Told {
             if let Effect::Authenticate { link, connect } = effect {
                 let user = connect.username.as_ref().map(|name| (&**name).into());
                 let identity = Identity { user, ..Identity::default() };
-                self.shard.handle_verdict(self.now, link, &connect, Verdict::Accept(identity));
+                self.shard.handle_verdict(self.now, link, Verdict::Accept(identity));
             }
         }
         self.waits = self.shard.output(link).is_some_and(|output| output.is_empty());

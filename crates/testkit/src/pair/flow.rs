@@ -18,6 +18,8 @@ enum Step {
     Commit(usize),
     /// A store answers a load.
     Load(usize),
+    /// The server decides about a login.
+    Verdict,
 }
 
 /// Steps after which a run is taken to go on for ever.
@@ -172,6 +174,7 @@ impl Pair {
             Step::Turn(node) => self.turn(node),
             Step::Commit(node) => drop(self.commit(node)),
             Step::Load(node) => drop(self.answer_load(node)),
+            Step::Verdict => drop(self.decide()),
         }
         true
     }
@@ -198,6 +201,9 @@ impl Pair {
         );
         let down = self.wires.iter().enumerate().filter(|(_, wire)| wire.has_down());
         steps.extend(down.map(|(index, _)| Step::Down(index)));
+        if !self.held_verdicts && !self.undecided.is_empty() {
+            steps.push(Step::Verdict);
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             if node.store.commits() != Commits::Later {
                 continue;

@@ -17,9 +17,9 @@ use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
 use darter_codec::{Connect, Message, ReasonCode};
 use darter_engine::access::Identity;
-use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Verdict};
+use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Step, Verdict};
 use darter_session::client::Connection;
-use node::{Item, Node};
+use node::{Item, Node, Undecided};
 use std::collections::VecDeque;
 use wire::{Holder, ServerEnd, Wire};
 
@@ -66,6 +66,12 @@ pub struct Pair {
     dice: Option<Dice>,
     changes: Vec<Change>,
     verdict: fn(&Connect) -> Verdict,
+    /// What the server says to Authentication Data, where it knows the client's method.
+    step: Option<fn(&[u8]) -> Step>,
+    /// Logins are decided one by one, when [`Pair::decide`] says so or when the dice do.
+    late_verdicts: bool,
+    held_verdicts: bool,
+    undecided: VecDeque<Undecided>,
 }
 
 impl Pair {
@@ -90,6 +96,10 @@ impl Pair {
             door: 0,
             dice: None,
             changes: Vec::new(),
+            step: None,
+            late_verdicts: setup.seed.is_some(),
+            held_verdicts: false,
+            undecided: VecDeque::new(),
             verdict: |connect| {
                 let user = connect.username.as_ref().map(|name| (&**name).into());
                 Verdict::Accept(Identity { user, ..Identity::default() })
@@ -113,6 +123,17 @@ impl Pair {
     /// Who is let in; everybody otherwise.
     pub fn set_verdict(&mut self, verdict: fn(&Connect) -> Verdict) {
         self.verdict = verdict;
+    }
+
+    /// What the server says to Authentication Data, whatever the method is called. Without it the server knows no method.
+    pub fn set_step(&mut self, step: fn(&[u8]) -> Step) {
+        self.step = Some(step);
+    }
+
+    /// Logins wait until [`decide`](Self::decide).
+    pub fn hold_verdicts(&mut self) {
+        self.late_verdicts = true;
+        self.held_verdicts = true;
     }
 
     /// The server disconnects everybody, as it does when it is told to stop.

@@ -4,9 +4,10 @@ use super::Pair;
 use super::wire::ServerEnd;
 use crate::late_store::LateStore;
 use bytes::Bytes;
-use darter_codec::Message;
-use darter_engine::{Effect, Event, LinkId, PeerItem, Shard};
+use darter_codec::{Connect, Message};
+use darter_engine::{Effect, Event, LinkId, PeerItem, Shard, Step};
 use darter_store::{Answer, Store};
+use std::sync::Arc;
 
 /// A shard, its store, and what it has to do.
 #[derive(Debug)]
@@ -30,6 +31,20 @@ pub(crate) enum Item {
     Peer(PeerItem),
     /// A wire, with the bytes that were read from it.
     Wire(usize),
+}
+
+/// A login that waits for the server's word.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    node: usize,
+    link: LinkId,
+    question: Question,
+}
+
+#[derive(Debug)]
+enum Question {
+    Verdict(Arc<Connect>),
+    Step(fn(&[u8]) -> Step, Bytes),
 }
 
 /// Passes of a turn after which it is taken to go on for ever.
@@ -156,9 +171,17 @@ impl Pair {
     fn perform(&mut self, node: usize, effect: Effect) {
         match effect {
             Effect::Authenticate { link, connect } => {
-                let verdict = (self.verdict)(&connect);
-                let now = self.server_now();
-                self.nodes[node].shard.handle_verdict(now, link, &connect, verdict);
+                let data = connect.properties.authentication_data().cloned().unwrap_or_default();
+                let named = connect.properties.authentication_method().is_some();
+                let question = match self.step {
+                    Some(step) if named => Question::Step(step, data),
+                    _ => Question::Verdict(connect),
+                };
+                self.ask(node, link, question);
+            }
+            Effect::Continue { link, data } | Effect::AuthenticateAnew { link, data, .. } => {
+                let step = self.step.expect("only a client whose method is known goes on");
+                self.ask(node, link, Question::Step(step, data));
             }
             Effect::Move { link, shard } => {
                 let Some(wire) = self.wire_of(node, link) else { return };
@@ -182,6 +205,32 @@ impl Pair {
             Effect::Peer { shard, item } => self.lane(node, usize::from(shard)).push_back(Item::Peer(item)),
             Effect::Event(event) => self.nodes[node].events.push(event),
         }
+    }
+
+    fn ask(&mut self, node: usize, link: LinkId, question: Question) {
+        let one = Undecided { node, link, question };
+        if self.late_verdicts {
+            self.undecided.push_back(one);
+        } else {
+            self.answer(one);
+        }
+    }
+
+    fn answer(&mut self, Undecided { node, link, question }: Undecided) {
+        let now = self.server_now();
+        let shard = &mut self.nodes[node].shard;
+        match question {
+            Question::Verdict(connect) => shard.handle_verdict(now, link, (self.verdict)(&connect)),
+            Question::Step(step, data) => shard.handle_step(now, link, step(&data)),
+        }
+        self.nodes[node].touched = true;
+    }
+
+    /// The server decides about the login that waits longest. False when none waits.
+    pub fn decide(&mut self) -> bool {
+        let Some(one) = self.undecided.pop_front() else { return false };
+        self.answer(one);
+        true
     }
 
     /// Takes the oldest item of a lane.

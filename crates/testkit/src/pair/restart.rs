@@ -20,6 +20,7 @@ impl Pair {
                 self.client_loses(wire);
             }
         }
+        self.undecided.clear();
         self.setup.shards = shards;
         self.setup.key += 1;
         self.ahead = clock.wrapping_sub(self.now);
