@@ -48,6 +48,8 @@ pub struct Subject {
     pub view: View,
     /// Its history, if it keeps one.
     pub history: Option<Arc<dyn Queries>>,
+    /// What clients may do, and who may connect; open to all when whoever embeds the server does not say it.
+    pub in_force: Arc<explain::InForce>,
 }
 
 /// Why a request is not answered, in words for people.
@@ -67,7 +69,13 @@ impl Subject {
     #[must_use]
     pub fn new(view: View) -> Self {
         let history = view.history().cloned().map(|history| history as Arc<dyn Queries>);
-        Self { view, history }
+        Self { view, history, in_force: Arc::default() }
+    }
+
+    /// The same with what is in force, as whoever has set up the server keeps it.
+    #[must_use]
+    pub fn with_in_force(self, in_force: Arc<explain::InForce>) -> Self {
+        Self { in_force, ..self }
     }
 }
 
@@ -90,6 +98,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
+    ("explain", |subject, request| subject.in_force.answer(request)),
 ];
 
 /// The nouns that are followed.

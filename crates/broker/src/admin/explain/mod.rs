@@ -3,12 +3,16 @@
 //! The answer comes from the rules alone; nobody has to be connected, and nothing is changed.
 
 mod change;
+mod door;
 mod edit;
+mod in_force;
 mod question;
 
 pub use change::Change;
+pub use door::{Door, Known, Knows, Visitor, Way};
 pub use edit::{Edit, Place};
-pub use question::{ExplainRequest, Question, Wish};
+pub use in_force::InForce;
+pub use question::{ConnectRequest, Connecting, ExplainRequest, Question, Spoken, Wish};
 
 use crate::access::{Action, Decision, Effect, Identity, Origin, Policy, Reach, Rule, Who, Why};
 use crate::topic::{self, SharedFilter};
