@@ -2,14 +2,14 @@
 
 use darter_codec::{ReasonCode, Version};
 use darter_engine::{Drop, DropReason, Ending, Event};
+use darter_net::{Address, Fault, Peer};
 use darter_store::Report;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
-pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
+pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<Peer>) {
     match event {
         Event::Connected { link, client, version, clean_start, session_present, keep_alive } => {
             let event = ClientConnected {
@@ -52,7 +52,7 @@ pub(crate) fn in_words(event: &Event) -> String {
 /// A client is connected.
 struct ClientConnected<'a> {
     client: &'a str,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     version: Version,
     clean_start: bool,
     session_present: bool,
@@ -77,7 +77,7 @@ impl ClientConnected<'_> {
 /// A CONNECT was refused, or something else came first.
 struct ClientRefused<'a> {
     client: Option<&'a str>,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     reason: ReasonCode,
     what: &'a str,
 }
@@ -92,7 +92,7 @@ impl ClientRefused<'_> {
 /// A connection ended.
 struct ClientDisconnected<'a> {
     client: Option<&'a str>,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     ending: &'a Ending,
 }
 
@@ -154,6 +154,35 @@ impl AcceptFailed<'_> {
             error = %self.error,
             "a new connection cannot be accepted; if files have run out, raise the limit (ulimit -n) before starting"
         );
+    }
+}
+
+/// A listener has so many connections that more are not answered.
+pub(crate) struct TooManyConnections<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: Peer,
+}
+
+impl TooManyConnections<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            listener = self.listener,
+            address = %self.address,
+            "connection closed: its listener has many more connections than it may have"
+        );
+    }
+}
+
+/// What stands between a connection's socket and MQTT has given it up.
+pub(crate) struct TransportFailed<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: Peer,
+    pub(crate) fault: &'a Fault,
+}
+
+impl TransportFailed<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::info!(listener = self.listener, address = %self.address, "connection given up: {}", self.fault);
     }
 }
 
@@ -225,11 +254,11 @@ impl HistoryHangs {
 }
 
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
-pub(crate) struct OpenToEverybody {
-    pub(crate) address: SocketAddr,
+pub(crate) struct OpenToEverybody<'a> {
+    pub(crate) address: &'a Address,
 }
 
-impl OpenToEverybody {
+impl OpenToEverybody<'_> {
     pub(crate) fn emit(&self) {
         tracing::warn!(
             address = %self.address,
@@ -266,7 +295,7 @@ fn version(version: Version) -> &'static str {
     }
 }
 
-struct Shown(Option<SocketAddr>);
+struct Shown(Option<Peer>);
 
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

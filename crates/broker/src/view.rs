@@ -1,10 +1,12 @@
 //! The server as other threads look at it.
 
+use crate::broker::Listening;
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
 use crate::status::{ShardStatus, Status};
 use crate::trace::{self, Following};
 use darter_engine::{Drop, SessionSeen};
+use darter_net::Peer;
 use darter_store::history::History;
 use darter_store::{Keeper, Report};
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 /// Looks at a server without keeping it alive; from [`Broker::view`](crate::Broker::view).
 #[derive(Debug, Clone)]
 pub struct View {
+    pub(crate) listening: Arc<[Listening]>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) status: Vec<Arc<ShardStatus>>,
@@ -36,7 +39,7 @@ pub struct Dropped {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions {
     /// Each with the address of its client, if that is there, in the order of the client identifiers.
-    pub sessions: Vec<(SessionSeen, Option<SocketAddr>)>,
+    pub sessions: Vec<(SessionSeen, Option<Peer>)>,
     /// There may be more than were asked for.
     pub more: bool,
     /// False when a shard did not answer in time.
@@ -63,7 +66,13 @@ impl View {
         following
     }
 
-    /// The addresses the server listens on.
+    /// Everywhere the server listens.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// The TCP addresses the server listens on.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -31,8 +31,9 @@ macro_rules! battery {
 
 mod accepting;
 mod bursts;
-
 mod keeping;
+mod layers;
+mod listeners;
 mod logins;
 mod messages;
 mod rude;
