@@ -26,6 +26,7 @@ mod recorder;
 mod restoring;
 mod status;
 mod trace;
+mod transport;
 mod view;
 
 pub use broker::{Broker, Listening, StartError};
@@ -39,4 +40,5 @@ pub use failure::{ShardFailure, Watch};
 pub use options::{ListenerOptions, Options, Versions};
 pub use status::Status;
 pub use trace::Following;
+pub use transport::websocket_rules;
 pub use view::{Dropped, Sessions, View};

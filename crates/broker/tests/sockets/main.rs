@@ -36,5 +36,7 @@ mod layers;
 mod listeners;
 mod logins;
 mod messages;
+mod proxy;
 mod rude;
 mod stopping;
+mod websocket;
