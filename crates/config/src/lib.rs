@@ -28,7 +28,9 @@ mod problem;
 mod quantity;
 pub mod reference;
 mod section;
+mod setup;
 mod value;
+mod ways;
 
 pub use darter_broker::{Durability, Limits, QueuePolicy};
 pub use folder::{BadFolder, DataDir, NoFolder};
@@ -42,10 +44,11 @@ pub use section::log::{BadLevel, Level, Log};
 pub use section::roles::Role;
 pub use section::server::Server;
 pub use section::storage::Storage;
+pub use setup::{META_FOLDER, OptionsError, Reloaded, Running, Setup};
+pub use ways::WaysError;
 
 use acl_file::AclFileError;
 use darter_broker::access::Policy;
-use darter_broker::store::{in_memory, log};
 use darter_broker::{ListenerOptions, Options};
 use document::Source;
 use std::path::Path;
@@ -97,17 +100,6 @@ pub enum FileError {
     },
 }
 
-/// Why a configuration that is right as it is written cannot be used here.
-#[derive(Debug, Error)]
-pub enum OptionsError {
-    /// The name of a host to listen on is not known.
-    #[error(transparent)]
-    Host(#[from] ResolveError),
-    /// There is no place for the data.
-    #[error(transparent)]
-    Folder(#[from] NoFolder),
-}
-
 impl Config {
     /// Reads a file.
     ///
@@ -140,32 +132,12 @@ impl Config {
         Ok(policy)
     }
 
-    /// What the server needs to start. Names of hosts and the data folder are looked up here.
+    /// What the server needs to start, for one that never reads its files again.
     ///
     /// # Errors
-    /// When the name of a host to listen on is not known, or there is no place for the data.
+    /// As for [`set_up`](Self::set_up).
     pub fn options(&self) -> Result<Options, OptionsError> {
-        let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port())?;
-        let folder = self.storage.data_dir.folder()?;
-        let history = self.history.options(folder.as_deref(), &self.limits);
-        let store = match folder {
-            Some(folder) => log::opener(self.storage.log_options(folder)),
-            None => in_memory(),
-        };
-        let listener = ListenerOptions {
-            addresses: listen.into_iter().map(Into::into).collect(),
-            optional,
-            ..ListenerOptions::default()
-        };
-        Ok(Options {
-            listeners: vec![listener],
-            shards: self.server.shards,
-            status_interval: self.server.status_interval,
-            limits: self.limits.clone(),
-            store,
-            history,
-            ..Options::default()
-        })
+        self.set_up().map(|setup| setup.options)
     }
 }
 

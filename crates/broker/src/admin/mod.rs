@@ -48,8 +48,8 @@ pub struct Subject {
     pub view: View,
     /// Its history, if it keeps one.
     pub history: Option<Arc<dyn Queries>>,
-    /// What clients may do, and who may connect; open to all when whoever embeds the server does not say it.
-    pub in_force: Arc<explain::InForce>,
+    /// Who may connect; whoever sets up the server's listeners keeps it.
+    pub doors: Arc<explain::Doors>,
 }
 
 /// Why a request is not answered, in words for people.
@@ -69,13 +69,13 @@ impl Subject {
     #[must_use]
     pub fn new(view: View) -> Self {
         let history = view.history().cloned().map(|history| history as Arc<dyn Queries>);
-        Self { view, history, in_force: Arc::default() }
+        Self { view, history, doors: Arc::default() }
     }
 
-    /// The same with what is in force, as whoever has set up the server keeps it.
+    /// The same with who may connect.
     #[must_use]
-    pub fn with_in_force(self, in_force: Arc<explain::InForce>) -> Self {
-        Self { in_force, ..self }
+    pub fn with_doors(self, doors: Arc<explain::Doors>) -> Self {
+        Self { doors, ..self }
     }
 }
 
@@ -98,7 +98,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
-    ("explain", |subject, request| subject.in_force.answer(request)),
+    ("explain", |subject, request| explain::answer(subject, request)),
 ];
 
 /// The nouns that are followed.

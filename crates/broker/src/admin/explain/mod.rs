@@ -4,14 +4,14 @@
 
 mod change;
 mod door;
+mod doors;
 mod edit;
-mod in_force;
 mod question;
 
 pub use change::Change;
 pub use door::{Door, Known, Knows, Visitor, Way};
+pub use doors::Doors;
 pub use edit::{Edit, Place};
-pub use in_force::InForce;
 pub use question::{ConnectRequest, Connecting, ExplainRequest, Question, Spoken, Wish};
 
 use crate::access::{Action, Decision, Effect, Identity, Origin, Policy, Reach, Rule, Who, Why};

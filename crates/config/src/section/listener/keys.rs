@@ -5,6 +5,8 @@ use crate::host::BadHost;
 use crate::key::{Key, Kind, List, Number, Section, one_of};
 use crate::part::Family;
 use crate::quantity::Unit;
+use darter_broker::net::proxy::Trusted;
+use darter_broker::net::websocket::Origin;
 use darter_broker::{Version, topic};
 
 pub(crate) static PART: Family<Listener> = Family {
@@ -151,7 +153,10 @@ const SECTION: Section<Listener> = Section {
                 get: |listener| listener.origins.clone(),
                 clear: |listener| listener.origins.clear(),
                 add: |listener, item| {
-                    check_origin(item.text)?;
+                    item.text.parse::<Origin>().map_err(|_| {
+                        "is no origin; write it as browsers send it, such as \"https://app.example.org\" or \
+                         \"http://localhost:3000\", or \"*\" for all"
+                    })?;
                     listener.origins.push(item.text.into());
                     Ok(())
                 },
@@ -285,7 +290,7 @@ const SECTION: Section<Listener> = Section {
                 get: |listener| listener.proxy_protocol_from.clone(),
                 clear: |listener| listener.proxy_protocol_from.clear(),
                 add: |listener, item| {
-                    check_proxy(item.text)?;
+                    Trusted::parse([item.text]).map_err(|_| "is not an address or a network")?;
                     listener.proxy_protocol_from.push(item.text.into());
                     Ok(())
                 },
@@ -301,18 +306,4 @@ fn version_word(version: Version) -> &'static str {
         Version::V311 => "3.1.1",
         Version::V5 => "5",
     }
-}
-
-fn check_origin(text: &str) -> Result<(), String> {
-    if text.contains("://") || text == "*" {
-        return Ok(());
-    }
-    Err("is no origin; write it as browsers send it, such as \"https://app.example.org\" or \"http://localhost:3000\", or \"*\" for all".into())
-}
-
-fn check_proxy(text: &str) -> Result<(), String> {
-    if text.contains(['.', ':']) || text == "unix" {
-        return Ok(());
-    }
-    Err("is not an address or a network".into())
 }
