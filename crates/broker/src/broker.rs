@@ -9,11 +9,14 @@ use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
 use crate::options::{ListenerOptions, Options};
 use crate::recorder::Recorder;
+use crate::refusals::Refusals;
 use crate::restoring;
+use crate::rules::Rules;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
 use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
+use darter_engine::access::Policy;
 use darter_engine::{Place, Shard};
 use darter_net::{Address, BindError, Listener};
 use darter_store::history::History;
@@ -43,6 +46,8 @@ pub struct Broker {
     keeper: Arc<dyn Keeper>,
     clock: Clock,
     history: Option<Arc<History>>,
+    rules: Rules,
+    refusals: Refusals,
 }
 
 /// One place where a server listens.
@@ -107,6 +112,7 @@ impl Broker {
         let history = options.history.clone().map(History::open).map(Arc::new);
         let pool = Arc::new(LoginPool::new(options.logins));
         let watch = Watch::default();
+        let (rules, refusals) = (Rules::new(options.policy.clone()), Refusals::default());
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
             let topics = (index == 0 && !options.status_interval.is_zero()).then(|| {
@@ -124,14 +130,25 @@ impl Broker {
                 status: status[usize::from(index)].clone(),
                 topics,
                 recorder: Recorder::new(history.clone()),
+                refusals: refusals.clone(),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
         let addresses = listening.iter().filter_map(|open| open.address.inet()).collect();
-        let threads = Vec::new();
-        let mut broker =
-            Self { listening, addresses, inboxes, status, threads, watch, keeper, clock, history };
+        let mut broker = Self {
+            listening,
+            addresses,
+            inboxes,
+            status,
+            threads: Vec::new(),
+            watch,
+            keeper,
+            clock,
+            history,
+            rules,
+            refusals,
+        };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -191,6 +208,16 @@ impl Broker {
             keeper: self.keeper.clone(),
             history: self.history.clone(),
             clock: self.clock,
+            rules: self.rules.clone(),
+            refusals: self.refusals.clone(),
+        }
+    }
+
+    /// Gives the server other rules. Sessions go on; what they may not do any more stops.
+    pub fn set_policy(&self, policy: &Arc<Policy>) {
+        self.rules.set(policy.clone());
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Policy(policy.clone())]);
         }
     }
 
@@ -250,6 +277,9 @@ fn restored_shards(
         Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
     };
     let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
+    for brain in &mut brains {
+        brain.set_policy(options.policy.clone());
+    }
     restoring::restore(now, kept, &mut brains, stores);
     brains
 }

@@ -6,14 +6,15 @@ mod lingering;
 mod logins;
 mod reading;
 mod storing;
+mod telling;
 
 use crate::auth::LoginPool;
 use crate::clock::Clock;
 use crate::conn::Conn;
-use crate::event;
 use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
+use crate::refusals::{Moderation, Refusals};
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::trace::Trace;
 pub(crate) use accepting::Door;
@@ -68,6 +69,7 @@ pub(crate) struct Driver {
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
+    pub(crate) refusals: Refusals,
     pub(crate) clock: Clock,
 }
 
@@ -93,6 +95,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// How many refusals are told.
+    moderation: Moderation,
     /// Clients that somebody follows.
     traces: Vec<Trace>,
     stopping: bool,
@@ -125,6 +129,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            moderation: Moderation::default(),
             traces: Vec::new(),
             stopping: false,
             stalled: false,
@@ -362,10 +367,7 @@ impl Running {
             Effect::Peer { shard, item } => {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
-            Effect::Event(event) => {
-                self.tell_followers(&event);
-                event::emit(&event, |slot| self.peer(slot));
-            }
+            Effect::Event(event) => self.tell(&event),
         }
     }
 
@@ -408,6 +410,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Policy(policy) => self.driver.shard.set_policy(policy),
                 Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }

@@ -1,6 +1,7 @@
 //! What happens, as types: each event writes its log line in one place. The counters were moved where it happened.
 
 use darter_codec::{ReasonCode, Version};
+use darter_engine::access::{Action, Why};
 use darter_engine::{Drop, DropReason, Ending, Event};
 use darter_net::{Address, Fault, Peer};
 use darter_store::Report;
@@ -30,6 +31,10 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<Peer>) {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
         }
         Event::Dropped(drop) => MessageDropped(drop).emit(),
+        Event::Denied { link, client, user, action, topic, why } => {
+            let address = link.and_then(address);
+            ActionDenied { client, user: user.as_deref(), address, action: *action, topic, why }.emit();
+        }
         Event::SessionEnded { client, expired } => SessionEnded { client, expired: *expired }.emit(),
     }
 }
@@ -119,11 +124,45 @@ struct MessageDropped<'a>(&'a Drop);
 impl MessageDropped<'_> {
     fn emit(&self) {
         let Drop { client, topic, reason, .. } = self.0;
-        if *reason == DropReason::Offline {
+        if *reason == DropReason::Denied {
+            tracing::debug!(?client, ?topic, "messages are not delivered: the rules deny it");
+        } else if *reason == DropReason::Offline {
             tracing::debug!(?client, ?topic, "QoS 0 messages are not kept for a client that is away");
         } else {
             tracing::warn!(?client, ?topic, "messages are not delivered: {}", reason.name());
         }
+    }
+}
+
+/// A client may not do something.
+struct ActionDenied<'a> {
+    client: &'a str,
+    user: Option<&'a str>,
+    address: Option<Peer>,
+    action: Action,
+    topic: &'a str,
+    why: &'a Why,
+}
+
+impl ActionDenied<'_> {
+    fn emit(&self) {
+        let user = self.user.unwrap_or_default();
+        let (client, topic) = (self.client, self.topic);
+        tracing::info!(?client, ?user, address = %Shown(self.address), ?topic, "{} denied: {}", self.action.name(), self.why);
+    }
+}
+
+/// Refusals came faster than they are logged.
+pub(crate) struct RefusalsUntold {
+    pub(crate) untold: u64,
+}
+
+impl RefusalsUntold {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            count = self.untold,
+            "more was refused than is logged; 'darter refusals' shows the last ones"
+        );
     }
 }
 

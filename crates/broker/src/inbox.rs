@@ -2,6 +2,7 @@
 
 use crate::entrance::Entry;
 use darter_codec::ReasonCode;
+use darter_engine::access::Policy;
 use darter_engine::{LinkId, PeerItem, SessionSeen, Verdict};
 use darter_net::{Peer, Stream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,8 @@ pub(crate) enum Item {
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
     Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
+    /// Take other rules.
+    Policy(Arc<Policy>),
     /// Follow a client's packets.
     Trace(crate::trace::Trace),
     /// Disconnect everybody and end the thread.

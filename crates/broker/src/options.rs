@@ -3,6 +3,7 @@
 use crate::auth::{AllowAll, Authenticator, LoginPoolOptions};
 use darter_codec::Version;
 use darter_engine::Limits;
+use darter_engine::access::Policy;
 use darter_net::{Address, Layer};
 use darter_store::Opener;
 use darter_store::history::HistoryOptions;
@@ -25,6 +26,8 @@ pub struct Options {
     pub limits: Limits,
     /// How often the `$SYS` topics are published; zero turns them off.
     pub status_interval: Duration,
+    /// What clients may do; everything unless something else is said.
+    pub policy: Arc<Policy>,
     /// How much may be done for logins beside serving clients.
     pub logins: LoginPoolOptions,
     /// Where sessions and messages are kept; memory unless something else is said.
@@ -135,6 +138,7 @@ impl Default for Options {
             shards: None,
             limits: Limits::default(),
             status_interval: Duration::from_secs(10),
+            policy: Arc::default(),
             logins: LoginPoolOptions::default(),
             store: darter_store::in_memory(),
             history: None,

@@ -3,8 +3,11 @@
 use crate::broker::Listening;
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
+use crate::refusals::{Refusal, Refusals};
+use crate::rules::Rules;
 use crate::status::{ShardStatus, Status};
 use crate::trace::{self, Following};
+use darter_engine::access::Policy;
 use darter_engine::{Drop, SessionSeen};
 use darter_net::Peer;
 use darter_store::history::History;
@@ -24,6 +27,8 @@ pub struct View {
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) history: Option<Arc<History>>,
     pub(crate) clock: Clock,
+    pub(crate) rules: Rules,
+    pub(crate) refusals: Refusals,
 }
 
 /// Messages that were not delivered, as far as the shards have told in time.
@@ -55,6 +60,18 @@ impl Sessions {
 }
 
 impl View {
+    /// The rules that the server goes by now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.rules.get()
+    }
+
+    /// The last `most` refusals that are `wanted`, of the last thousand, the newest first.
+    #[must_use]
+    pub fn refusals(&self, most: usize, wanted: impl Fn(&Refusal) -> bool) -> Vec<Refusal> {
+        self.refusals.last(most, wanted)
+    }
+
     /// Follows a client's packets from now on, also when it connects later. `waker` is woken when there is something to be
     /// read.
     #[must_use]

@@ -6,6 +6,7 @@ use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
 use crate::login::Login;
+use crate::permit::NOT_YOURS;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -101,19 +102,31 @@ impl Shard {
         now: u64,
         id: LinkId,
         connect: &Connect,
-        identity: Identity,
+        identity: &Identity,
         data: Vec<u8>,
     ) {
-        if self.full && self.makes_kept_session(connect) {
-            let what = "there is no room to store another session";
-            self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
+        if let Some((reason, what)) = self.objection(connect, identity) {
+            self.refuse(now, id, Some(connect), reason, what);
             return;
         }
         self.open(now, id, connect, identity, data);
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity, data: Vec<u8>) {
+    /// Why a client that is known may not come in all the same.
+    fn objection(&self, connect: &Connect, identity: &Identity) -> Option<(ReasonCode, &'static str)> {
+        if self.is_of_another_user(&connect.client_id, identity) {
+            return Some(NOT_YOURS);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !self.may_have_will(identity, &connect.client_id, will)) {
+            return Some((ReasonCode::NotAuthorized, "the rules do not let it publish its will"));
+        }
+        (self.full && self.makes_kept_session(connect))
+            .then_some((ReasonCode::QuotaExceeded, "there is no room to store another session"))
+    }
+
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity, data: Vec<u8>) {
         let ends_at = identity.ends_at;
         let opened = self.open_session(now, id, connect, identity);
         let mut connack = self.connack(connect, &opened);
@@ -183,7 +196,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) -> Opened {
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> Opened {
         let assigned = connect.client_id.is_empty();
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
@@ -208,7 +221,7 @@ impl Shard {
             session.told_in = self.out.batch;
         }
         session.expiry = expiry;
-        session.user = identity.user;
+        session.user.clone_from(&identity.user);
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {
@@ -228,6 +241,7 @@ impl Shard {
             };
             self.out.persist.push(Change::Will { session: session.number, will });
         }
+        self.give_permit(slot, identity);
         Opened { session: slot, present, stored, assigned }
     }
 

@@ -28,6 +28,7 @@ mod login;
 mod outbox;
 mod output;
 mod peer;
+mod permit;
 mod place;
 mod queue;
 mod restore;

@@ -1,5 +1,6 @@
 //! One shard of the server's brain.
 
+use crate::access::Policy;
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
 use crate::enqueue::Queued;
@@ -12,6 +13,7 @@ use crate::link::{Link, LinkState, NONE};
 use crate::outbox::{Outbox, Routed};
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
+use crate::permit::Denials;
 use crate::place::Place;
 use crate::queue::Load;
 use crate::returning::Returning;
@@ -64,6 +66,8 @@ pub struct Shard {
     pub(crate) matches: Option<Box<Matches>>,
     pub(crate) scratch: Scratch,
     pub(crate) history: History,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) denials: Denials,
     pub(crate) retained: RetainedTree,
     /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
     pub(crate) outdated: HashSet<Box<str>>,
@@ -126,6 +130,8 @@ impl Shard {
             matches: None,
             scratch: Scratch::default(),
             history,
+            policy: Arc::default(),
+            denials: Denials::default(),
             retained: RetainedTree::new(seed),
             outdated: HashSet::default(),
             groups: Groups::default(),

@@ -201,8 +201,14 @@ fn what_is_no_request_is_answered_with_what_would_be() {
     let server = Server::new("bad");
     let mut reader = BufReader::new(server.raw());
     let cases = [
-        ("{}", "\"do\" is missing; it names one of status, drops, sessions, store, history"),
-        ("{\"do\":\"dance\"}", "\"dance\" is not known; there are status, drops, sessions, store, history"),
+        (
+            "{}",
+            "\"do\" is missing; it names one of status, drops, sessions, refusals, explain, store, history, trace",
+        ),
+        (
+            "{\"do\":\"dance\"}",
+            "\"dance\" is not known; there are status, drops, sessions, refusals, explain, store, history, trace",
+        ),
         ("{\"do\":\"status\",\"colour\":1}", "status: unknown field `colour`"),
         ("{\"do\":\"drops\",\"limit\":-1}", "drops: invalid value"),
         ("{\"do\":\"history\",\"topic\":\"t\"}", "history: this server keeps no history"),

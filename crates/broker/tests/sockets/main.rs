@@ -38,5 +38,6 @@ mod logins;
 mod messages;
 mod proxy;
 mod rude;
+mod rules;
 mod stopping;
 mod websocket;
