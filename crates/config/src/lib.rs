@@ -49,7 +49,7 @@ pub use ways::WaysError;
 
 use acl_file::AclFileError;
 use darter_broker::access::Policy;
-use darter_broker::{ListenerOptions, Options};
+use darter_broker::Options;
 use document::Source;
 use std::path::Path;
 use std::str::FromStr;

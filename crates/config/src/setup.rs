@@ -140,8 +140,9 @@ impl Config {
     /// # Errors
     /// When one of them cannot be used.
     pub fn doors(&self) -> Result<Vec<Door>, OptionsError> {
-        // Without a place for data there are no users in it.
+        // Without a place for data there are no users in it. One that is not there is not made for this.
         let folder = self.storage.data_dir.folder().ok().flatten();
+        let folder = folder.filter(|folder| folder.join(META_FOLDER).is_dir());
         let ways = Ways::open(&self.auth, open_users(folder.as_deref())?)?;
         Ok(self.doors_of(&ways))
     }

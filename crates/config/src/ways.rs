@@ -9,7 +9,7 @@ use darter_broker::auth::password_file::{FileError, PasswordFile};
 use darter_broker::auth::passwords::{Passwords, Source};
 use darter_broker::auth::scram::Scram;
 use darter_broker::auth::users::{Users, UsersError};
-use darter_broker::auth::{Anonymous, Answer, Authenticator, Chain, Login, Method};
+use darter_broker::auth::{Anonymous, Authenticator, Chain, Method};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -129,15 +129,7 @@ impl Ways {
         if methods.is_empty() && anonymous == Anonymous::Nobody {
             return Err(WaysError::Closed { section: listener.section() });
         }
-        let chain = Chain::new(methods, anonymous);
-        match &self.users {
-            Some(users) if self.set_up(config, listener).is_empty() => Ok(Arc::new(WithUsers {
-                users: users.clone(),
-                chain,
-                without: Chain::new(Vec::new(), anonymous),
-            })),
-            _ => Ok(Arc::new(chain)),
-        }
+        Ok(Arc::new(Chain::new(methods, anonymous)))
     }
 
     fn methods(&self, listener: &Listener) -> Result<Vec<Arc<dyn Method>>, WaysError> {
@@ -247,33 +239,6 @@ fn field(listener: &Listener) -> Option<Field> {
     }
 }
 
-/// Where nothing is set up for logging in: a user name means nothing until there is a user in the store.
-struct WithUsers {
-    users: Arc<Users>,
-    chain: Chain,
-    without: Chain,
-}
-
-impl WithUsers {
-    fn now(&self) -> &Chain {
-        if self.users.is_empty() { &self.without } else { &self.chain }
-    }
-}
-
-impl Authenticator for WithUsers {
-    fn answer(&self, login: &Login<'_>) -> Answer {
-        self.now().answer(login)
-    }
-
-    fn asks_for_logins(&self) -> bool {
-        self.now().asks_for_logins()
-    }
-
-    fn flush(&self) {
-        self.chain.flush();
-    }
-}
-
 impl JwtAuth {
     fn options(&self) -> Option<jwt::Options> {
         let keys = match (&self.key_file, &self.jwks_file) {
@@ -293,5 +258,13 @@ impl JwtAuth {
             permissions_claim: self.permissions_claim.clone(),
             ..jwt::Options::new(keys)
         })
+    }
+}
+
+impl HttpAuth {
+    fn options(&self) -> Option<http::Options> {
+        let (timeout, at_once, cache, authority) = (self.timeout, self.at_once, self.cache, self.authority.clone());
+        let options = http::Options::new(self.url.clone()?);
+        Some(http::Options { timeout, at_once, cache, authority, ..options })
     }
 }

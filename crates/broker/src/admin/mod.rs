@@ -99,10 +99,9 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("drops", |subject, request| drops::answer(subject, &read(request)?)),
     ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
     ("refusals", |subject, request| refusals::answer(subject, &read(request)?)),
-    ("explain", |subject, request| explain::answer(subject, &read(request)?)),
+    ("explain", explain::answer),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
-    ("explain", |subject, request| explain::answer(subject, request)),
 ];
 
 /// The nouns that are followed.

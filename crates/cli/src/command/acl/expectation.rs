@@ -154,26 +154,19 @@ mod tests {
     #[test]
     fn a_line_says_who_what_and_where() {
         let plain = read("allow ann publish home/door");
-        let request = ExplainRequest {
+        let expected = ExplainRequest {
             action: Wish::Publish,
             user: Some("ann".into()),
             client: String::new(),
             roles: Vec::new(),
             topic: "home/door".into(),
         };
-        assert_eq!(plain, Expectation { line: 1, allowed: true, request });
-        let full = read(
-            "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ",
-        );
-        let request = full.request;
-        assert_eq!(
-            (full.allowed, request.user.as_deref(), request.client.as_str()),
-            (false, Some("ann smith"), "b 1")
-        );
-        assert_eq!(
-            (request.roles, request.topic.as_str()),
-            (vec!["x".into(), "y z".into()], "living room/#")
-        );
+        assert_eq!(plain, Expectation { line: 1, allowed: true, question: Question::Do(expected) });
+        let text = "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ";
+        assert!(!read(text).allowed);
+        let full = request(text);
+        assert_eq!((full.user.as_deref(), full.client.as_str()), (Some("ann smith"), "b 1"));
+        assert_eq!((full.roles, full.topic.as_str()), (vec!["x".into(), "y z".into()], "living room/#"));
     }
 
     #[test]

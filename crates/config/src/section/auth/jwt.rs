@@ -1,8 +1,9 @@
 //! `[auth.jwt]`: logging in with a token.
 
 use crate::Config;
-use crate::key::{Key, Kind, List, Number, Section, one_of};
+use crate::key::{Key, Kind, List, Number, Section};
 use crate::quantity::Unit;
+use darter_broker::auth::jwt::{Algorithm, UnknownAlgorithm};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub struct JwtAuth {
     /// The file of a set of keys.
     pub jwks_file: Option<PathBuf>,
     /// Algorithms that are accepted; all if there are none.
-    pub algorithms: Vec<String>,
+    pub algorithms: Vec<Algorithm>,
     /// What `iss` has to be.
     pub issuer: Option<String>,
     /// What has to be in `aud`.
@@ -80,9 +81,6 @@ macro_rules! claim {
     };
 }
 
-/// The algorithms that tokens can be signed with.
-const ALGORITHMS: &[&str] = &["HS256", "RS256", "ES256", "EdDSA"];
-
 pub(super) const SECTION: Section = Section {
     name: "auth.jwt",
     meaning: "Tokens (JWT) in place of passwords. They count when key_file or jwks_file is there.",
@@ -113,13 +111,11 @@ pub(super) const SECTION: Section = Section {
                 each: "an algorithm",
                 example: &["ES256"],
                 may_be_empty: false,
-                get: |c| c.auth.jwt.algorithms.clone(),
+                get: |c| c.auth.jwt.algorithms.iter().map(|algorithm| algorithm.name().into()).collect(),
                 clear: |c| c.auth.jwt.algorithms.clear(),
                 add: |c, item| {
-                    if !ALGORITHMS.contains(&item.text) {
-                        return Err(format!("is not known; it takes {}", one_of(ALGORITHMS)));
-                    }
-                    c.auth.jwt.algorithms.push(item.text.into());
+                    let unknown = |why: UnknownAlgorithm| format!("is not known; {why}");
+                    c.auth.jwt.algorithms.push(item.text.parse().map_err(unknown)?);
                     Ok(())
                 },
             }),
