@@ -28,6 +28,7 @@ mod restoring;
 mod rules;
 mod status;
 mod trace;
+mod transport;
 mod view;
 
 pub use broker::{Broker, Listening, StartError};
@@ -42,4 +43,5 @@ pub use options::{ListenerOptions, Options, Versions};
 pub use refusals::Refusal;
 pub use status::Status;
 pub use trace::Following;
+pub use transport::websocket_rules;
 pub use view::{Dropped, Sessions, View};

@@ -9,11 +9,13 @@ mod listener;
 #[cfg(unix)]
 pub mod owner_only;
 mod peer;
+pub mod proxy;
 mod reload;
 #[cfg(unix)]
 mod socket_file;
 mod stack;
 mod stream;
+pub mod websocket;
 
 pub use address::Address;
 pub use filter::{Fault, Filter, Layer, LayerKind, Received};

@@ -36,6 +36,8 @@ mod layers;
 mod listeners;
 mod logins;
 mod messages;
+mod proxy;
 mod rude;
 mod rules;
 mod stopping;
+mod websocket;

@@ -6,19 +6,19 @@ use darter_testkit::{BrokerFixture, Dice, RawClient};
 use std::io::Write;
 
 /// A client that publishes to itself and gets what it published.
-struct Well {
+pub(crate) struct Well {
     client: RawClient,
     rounds: u32,
 }
 
 impl Well {
-    fn new(server: &BrokerFixture) -> Self {
+    pub(crate) fn new(server: &BrokerFixture) -> Self {
         let mut client = RawClient::join(server.address(), connect("well")).unwrap();
         client.exchange(subscribe("well", QoS::AtMostOnce)).unwrap();
         Self { client, rounds: 0 }
     }
 
-    fn works(&mut self) {
+    pub(crate) fn works(&mut self) {
         self.rounds += 1;
         self.client.send(publish("well", &self.rounds.to_string())).unwrap();
         assert_eq!(self.client.message().unwrap().payload, self.rounds.to_string());

@@ -93,7 +93,9 @@ pub enum CertificateError {
     #[error("{} is there already; --force replaces it", .0.display())]
     Exists(PathBuf),
     /// A client has a name that a file cannot have.
-    #[error("{0:?} cannot be the name of a client's files: letters, digits, '.', '_' and '-' are allowed, and it is none of ca and server")]
+    #[error(
+        "{0:?} cannot be the name of a client's files: letters, digits, '.', '_' and '-' are allowed, and it is none of ca and server"
+    )]
     Name(String),
     /// A name cannot stand in a certificate, or the keys do not work.
     #[error("the certificate cannot be made: {0}")]
@@ -194,7 +196,11 @@ impl Authority {
     /// When files cannot be read or written, they are there and `replace` is not said, or the name cannot be one of a file.
     pub fn client(&self, name: &str, kind: KeyKind, replace: bool) -> Result<Made, CertificateError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) || ["ca", "server"].contains(&name) {
+        if name.is_empty()
+            || name.starts_with('.')
+            || !name.chars().all(plain)
+            || ["ca", "server"].contains(&name)
+        {
             return Err(CertificateError::Name(name.into()));
         }
         let (certificate, key) =
@@ -237,7 +243,8 @@ fn make_key(kind: KeyKind) -> Result<KeyPair, CertificateError> {
         KeyKind::Ecdsa => Ok(KeyPair::generate()?),
         KeyKind::Rsa => {
             let making = |error: &dyn std::fmt::Display| CertificateError::Making(error.to_string());
-            let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS).map_err(|error| making(&error))?;
+            let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, RSA_BITS)
+                .map_err(|error| making(&error))?;
             let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| making(&error))?;
             Ok(KeyPair::from_pem(&pem)?)
         }
@@ -315,7 +322,10 @@ mod tests {
         assert!(matches!(again.client("board-7", KeyKind::Ecdsa, false), Err(CertificateError::Exists(_))));
         again.client("board-7", KeyKind::Ecdsa, true).unwrap();
         for name in ["", "ca", "server", "a/b", "..", "a b"] {
-            assert!(matches!(again.client(name, KeyKind::Ecdsa, false), Err(CertificateError::Name(_))), "{name}");
+            assert!(
+                matches!(again.client(name, KeyKind::Ecdsa, false), Err(CertificateError::Name(_))),
+                "{name}"
+            );
         }
     }
 
@@ -327,7 +337,10 @@ mod tests {
         let inside = folder.path().join("tls");
         Authority::open(&inside, KeyKind::Ecdsa).unwrap();
         let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&inside), mode(&inside.join("ca.key")), mode(&inside.join("ca.crt"))), (0o700, 0o600, 0o644));
+        assert_eq!(
+            (mode(&inside), mode(&inside.join("ca.key")), mode(&inside.join("ca.crt"))),
+            (0o700, 0o600, 0o644)
+        );
     }
 
     #[test]
