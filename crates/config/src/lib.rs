@@ -16,6 +16,7 @@
 //! ```
 
 pub mod acl_file;
+pub mod certificates;
 mod document;
 mod folder;
 mod foreign;

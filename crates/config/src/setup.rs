@@ -14,6 +14,8 @@ use darter_broker::net::websocket::WebSocket;
 use darter_broker::net::{Address, Layer};
 use darter_broker::store::{in_memory, log};
 use darter_broker::{ListenerOptions, Options, websocket_rules};
+use std::fs::DirBuilder;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -102,7 +104,8 @@ impl Config {
     /// When something cannot be had, or a listener would let everybody in from elsewhere without being told to.
     pub fn set_up(&self) -> Result<Setup, OptionsError> {
         let folder = self.storage.data_dir.folder()?;
-        let users = open_users(folder.as_deref())?;
+        // What is wrong with a folder that cannot be had, the store says.
+        let users = open_users(folder.as_deref().filter(|folder| make_private(folder).is_ok()))?;
         let ways = Ways::open(&self.auth, users.clone())?;
         let policy = Arc::new(self.policy()?);
         let (mut listeners, mut entrances, mut layers) = (Vec::new(), Vec::new(), Vec::new());
@@ -191,6 +194,14 @@ impl Config {
 fn open_users(folder: Option<&Path>) -> Result<Option<Arc<Users>>, OptionsError> {
     let users = folder.map(|folder| Users::open(&folder.join(META_FOLDER))).transpose();
     Ok(users.map_err(WaysError::from)?.map(Arc::new))
+}
+
+/// Makes a folder for the owner only, if it is not there.
+fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 /// The folder of users and the like in the data folder.

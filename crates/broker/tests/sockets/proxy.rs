@@ -2,7 +2,7 @@
 
 use crate::rude::Well;
 use darter_broker::access::Identity;
-use darter_broker::auth::{Authenticator, Login, Verdict};
+use darter_broker::auth::{Answer, Authenticator, Login, Verdict};
 use darter_broker::net::proxy::Trusted;
 use darter_broker::net::websocket::WebSocket;
 use darter_broker::net::{Layer, Peer};
@@ -20,9 +20,9 @@ use std::time::Duration;
 struct Porter(Mutex<Vec<Peer>>);
 
 impl Authenticator for Porter {
-    fn verdict(&self, login: &Login<'_>) -> Verdict {
+    fn answer(&self, login: &Login<'_>) -> Answer {
         self.0.lock().unwrap().push(login.peer);
-        Verdict::Accept(Identity::default())
+        Answer::Now(Verdict::Accept(Identity::default()))
     }
 }
 
