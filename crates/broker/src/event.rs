@@ -26,6 +26,9 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
             ClientRefused { client: client.as_deref(), address: address(*link), reason: *reason, what }
                 .emit();
         }
+        Event::Fight { client, old, new, takeovers } => {
+            ClientsFight { client, old: address(*old), new: address(*new), takeovers: *takeovers }.emit();
+        }
         Event::Disconnected { link, client, ending } => {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
         }
@@ -86,6 +89,33 @@ impl ClientRefused<'_> {
     fn emit(&self) {
         let client = self.client.unwrap_or("");
         tracing::warn!(?client, address = %Shown(self.address), reason = ?self.reason, "connection refused: {}", self.what);
+    }
+}
+
+/// Several clients use one client identifier.
+struct ClientsFight<'a> {
+    client: &'a str,
+    old: Option<SocketAddr>,
+    new: Option<SocketAddr>,
+    takeovers: u32,
+}
+
+impl ClientsFight<'_> {
+    fn emit(&self) {
+        let Self { client, takeovers, .. } = *self;
+        let (old, new) = (Shown(self.old), Shown(self.new));
+        let ip = |address: Option<SocketAddr>| address.map(|address| address.ip());
+        if ip(self.old) == ip(self.new) {
+            tracing::warn!(
+                takeovers,
+                "client identifier {client:?} is connected from {old} and from {new}, again and again: either two programs                  there use it, give each its own, or one connects anew without an end to its old connection"
+            );
+        } else {
+            tracing::warn!(
+                takeovers,
+                "two clients use the client identifier {client:?}: {old} and {new}; give each its own"
+            );
+        }
     }
 }
 
