@@ -2,19 +2,23 @@
 
 use crate::auth::LoginPool;
 use crate::clock::Clock;
-use crate::driver::{Driver, WAKER};
+use crate::driver::{Door, Driver, WAKER};
+use crate::entrance::Entrance;
 use crate::event;
 use crate::failure::{LastWords, Watch};
 use crate::inbox::{Inbox, Item};
-use crate::options::Options;
+use crate::options::{ListenerOptions, Options};
 use crate::recorder::Recorder;
+use crate::refusals::Refusals;
 use crate::restoring;
+use crate::rules::Rules;
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::view::View;
 use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
+use darter_engine::access::Policy;
 use darter_engine::{Place, Shard};
-use darter_net::{BindError, Listener};
+use darter_net::{Address, BindError, Listener};
 use darter_store::history::History;
 use darter_store::{Keeper, OpenError, Report, Store};
 use mio::Poll;
@@ -33,6 +37,7 @@ const LAST_WORDS_OF_HISTORY: Duration = Duration::from_secs(5);
 /// A running server. Dropping it stops it as [`shutdown`](Self::shutdown) does.
 #[derive(Debug)]
 pub struct Broker {
+    listening: Arc<[Listening]>,
     addresses: Vec<SocketAddr>,
     inboxes: Vec<Inbox>,
     status: Vec<Arc<ShardStatus>>,
@@ -41,6 +46,21 @@ pub struct Broker {
     keeper: Arc<dyn Keeper>,
     clock: Clock,
     history: Option<Arc<History>>,
+    rules: Rules,
+    refusals: Refusals,
+}
+
+/// One place where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// Where, with the port that the system chose.
+    pub address: Address,
+    /// What is spoken there: `mqtt`, `mqtts`, `ws` or `wss`.
+    pub scheme: &'static str,
+    /// Whether clients have to say who they are.
+    pub asks_for_logins: bool,
 }
 
 /// Why a server cannot start.
@@ -64,12 +84,13 @@ impl Broker {
     /// When an address cannot be listened on, the system has no resources left, or the store cannot be opened: another server
     /// uses its folder, a newer version made it, or the system does not let it be used.
     pub fn start(options: &Options) -> Result<Self, StartError> {
-        let listeners = bind(options)?;
-        let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
-        if !options.authenticator.asks_for_logins() {
-            for address in addresses.iter().filter(|address| !address.ip().is_loopback()) {
-                event::OpenToEverybody { address: *address }.emit();
-            }
+        let mut doors = Vec::new();
+        for listener in &options.listeners {
+            open(listener, &mut doors)?;
+        }
+        let listening: Arc<[Listening]> = doors.iter().map(listening).collect();
+        for open in listening.iter().filter(|open| !open.asks_for_logins && !open.address.is_here()) {
+            event::OpenToEverybody { address: &open.address }.emit();
         }
         let shards = options.shard_count();
         let status: Vec<_> = (0..shards).map(|_| Arc::new(ShardStatus::default())).collect();
@@ -91,6 +112,7 @@ impl Broker {
         let history = options.history.clone().map(History::open).map(Arc::new);
         let pool = Arc::new(LoginPool::new(options.logins));
         let watch = Watch::default();
+        let (rules, refusals) = (Rules::new(options.policy.clone()), Refusals::default());
         let mut drivers = Vec::new();
         for (((poll, store), shard), index) in polls.into_iter().zip(stores).zip(brains).zip(0..) {
             let topics = (index == 0 && !options.status_interval.is_zero()).then(|| {
@@ -102,19 +124,31 @@ impl Broker {
                 shard,
                 store,
                 keeper: keeper.clone(),
-                listeners: listeners.iter().map(Listener::try_clone).collect::<Result<_, _>>()?,
+                doors: doors.iter().map(Door::try_clone).collect::<Result<_, _>>()?,
                 inboxes: inboxes.clone(),
-                authenticator: options.authenticator.clone(),
                 pool: pool.clone(),
                 status: status[usize::from(index)].clone(),
                 topics,
                 recorder: Recorder::new(history.clone()),
+                refusals: refusals.clone(),
                 clock,
             });
         }
         // From here on an error stops the threads that run already: they are this value's.
-        let mut broker =
-            Self { addresses, inboxes, status, threads: Vec::new(), watch, keeper, clock, history };
+        let addresses = listening.iter().filter_map(|open| open.address.inet()).collect();
+        let mut broker = Self {
+            listening,
+            addresses,
+            inboxes,
+            status,
+            threads: Vec::new(),
+            watch,
+            keeper,
+            clock,
+            history,
+            rules,
+            refusals,
+        };
         for driver in drivers {
             broker.spawn(driver)?;
         }
@@ -132,7 +166,13 @@ impl Broker {
         Ok(())
     }
 
-    /// The addresses it listens on, with the ports that the system chose.
+    /// Everywhere it listens, in the order of the listeners.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// The TCP addresses it listens on, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -161,12 +201,23 @@ impl Broker {
     #[must_use]
     pub fn view(&self) -> View {
         View {
+            listening: self.listening.clone(),
             addresses: self.addresses.clone(),
             inboxes: self.inboxes.clone(),
             status: self.status.clone(),
             keeper: self.keeper.clone(),
             history: self.history.clone(),
             clock: self.clock,
+            rules: self.rules.clone(),
+            refusals: self.refusals.clone(),
+        }
+    }
+
+    /// Gives the server other rules. Sessions go on; what they may not do any more stops.
+    pub fn set_policy(&self, policy: &Arc<Policy>) {
+        self.rules.set(policy.clone());
+        for inbox in &self.inboxes {
+            inbox.send(&mut vec![Item::Policy(policy.clone())]);
         }
     }
 
@@ -226,33 +277,48 @@ fn restored_shards(
         Shard::new(place, limits.clone(), RandomState::new().hash_one(index), now)
     };
     let mut brains: Vec<Shard> = (0..shards).map(shard).collect();
+    for brain in &mut brains {
+        brain.set_policy(options.policy.clone());
+    }
     restoring::restore(now, kept, &mut brains, stores);
     brains
 }
 
-/// Opens every address; those with port 0 share the first port that the system gave.
-fn bind(options: &Options) -> Result<Vec<Listener>, StartError> {
-    let mut listeners: Vec<Listener> = Vec::new();
+/// Opens every address of a listener; those with port 0 share the first port that the system gave.
+fn open(options: &ListenerOptions, doors: &mut Vec<Door>) -> Result<(), StartError> {
+    let entrance = Arc::new(Entrance::new(options));
     let mut chosen = 0;
-    for address in &options.listen {
-        let mut wanted = *address;
-        if wanted.port() == 0 {
-            wanted.set_port(chosen);
+    for address in &options.addresses {
+        let mut wanted = address.clone();
+        if let Address::Inet(inet) = &mut wanted
+            && inet.port() == 0
+        {
+            inet.set_port(chosen);
         }
-        match Listener::bind(wanted) {
+        match Listener::bind(&wanted) {
             Ok(listener) => {
-                if address.port() == 0 {
-                    chosen = listener.address().port();
+                if address.inet().is_some_and(|inet| inet.port() == 0) {
+                    chosen = listener.address().inet().map_or(0, |inet| inet.port());
                 }
-                listeners.push(listener);
+                doors.push(Door { listener, entrance: entrance.clone() });
             }
             Err(BindError::NotHere(_) | BindError::Other { .. })
-                if options.optional.contains(&address.ip()) =>
+                if address.inet().is_some_and(|inet| options.optional.contains(&inet.ip())) =>
             {
                 tracing::debug!(%wanted, "not listening there: this computer does not have the address");
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(listeners)
+    Ok(())
+}
+
+fn listening(door: &Door) -> Listening {
+    let Door { listener, entrance } = door;
+    Listening {
+        listener: entrance.name().clone(),
+        address: listener.address().clone(),
+        scheme: entrance.scheme(),
+        asks_for_logins: entrance.asks_for_logins(),
+    }
 }

@@ -2,19 +2,19 @@
 
 use crate::auth::Exchange;
 use crate::driver::READ_SIZE;
+use crate::entrance::Entry;
 use crate::large::{LARGE_FROM, Large, Pool};
 use crate::trace::Tracer;
 use bytes::Bytes;
 use darter_codec::frame::{self, Scan};
 use darter_engine::{LinkId, Output};
-use darter_net::Stream;
+use darter_net::{Fault, Stream};
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) stream: Stream,
-    pub(crate) address: SocketAddr,
+    pub(crate) entry: Entry,
     pub(crate) link: LinkId,
     /// Enhanced authentication that is going on.
     pub(crate) exchange: Option<Box<dyn Exchange>>,
@@ -42,8 +42,10 @@ pub(crate) enum ReadOutcome {
     Bytes { count: usize, more: bool },
     /// Nothing now.
     Empty,
-    /// The connection is over.
-    Over,
+    /// Nothing yet, but reading again may bring something.
+    Again,
+    /// The connection is over; a filter may have said why.
+    Over(Option<Fault>),
 }
 
 /// What the engine can be given after a read.
@@ -69,17 +71,17 @@ pub(crate) enum Discarded {
 }
 
 impl Conn {
-    pub(crate) fn new(stream: Stream, address: SocketAddr, link: LinkId) -> Self {
-        let input = Vec::new();
+    pub(crate) fn new(stream: Stream, entry: Entry, link: LinkId) -> Self {
+        let blocked = stream.wants_write();
         Self {
             stream,
-            address,
+            entry,
             link,
             exchange: None,
-            input,
+            input: Vec::new(),
             large: None,
             wanted: 0,
-            blocked: false,
+            blocked,
             paused: false,
             listed: false,
             tracer: None,
@@ -96,11 +98,35 @@ impl Conn {
             None => &mut buffer[start..start + READ_SIZE],
         };
         let wanted = space.len();
-        match read_some(&mut self.stream, space) {
-            Ok(0) => ReadOutcome::Over,
+        let outcome = read_some(&mut self.stream, space);
+        if self.stream.is_filtered() {
+            return self.filtered(outcome);
+        }
+        match outcome {
+            Ok(0) => ReadOutcome::Over(None),
             Ok(count) => ReadOutcome::Bytes { count, more: count == wanted || self.ending },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Empty,
-            Err(_) => ReadOutcome::Over,
+            Err(_) => ReadOutcome::Over(None),
+        }
+    }
+
+    /// What reading through filters brought. They may have something to write themselves, and may have more to read.
+    fn filtered(&mut self, outcome: io::Result<usize>) -> ReadOutcome {
+        let more = self.stream.has_buffered();
+        if self.stream.wants_write() {
+            self.blocked = true;
+            // Where so much of it waits that nothing is read, reading goes on when it is written.
+            self.paused |= !more;
+        }
+        match outcome {
+            Ok(0) => ReadOutcome::Over(None),
+            Ok(count) => ReadOutcome::Bytes { count, more: more || self.ending },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && more => ReadOutcome::Again,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ReadOutcome::Empty,
+            Err(error) => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+                ReadOutcome::Over(cause.cloned())
+            }
         }
     }
 
@@ -153,16 +179,36 @@ impl Conn {
 
     /// Reads once and throws away what came.
     pub(crate) fn discard(&mut self, buffer: &mut [u8]) -> Discarded {
-        match read_some(&mut self.stream, buffer) {
-            Ok(0) => Discarded::End,
-            Ok(_) => Discarded::Some,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Discarded::Nothing,
-            Err(_) => Discarded::Failed,
+        loop {
+            match self.stream.discard(buffer) {
+                Ok(0) => return Discarded::End,
+                Ok(_) => return Discarded::Some,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Discarded::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Discarded::Failed,
+            }
         }
     }
 
     /// Writes as much of `output` as the socket takes; returns bytes written.
     pub(crate) fn write(&mut self, output: &mut Output) -> io::Result<usize> {
+        if !self.stream.is_filtered() {
+            return self.write_out(output);
+        }
+        match self.stream.flush() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.blocked = true;
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        }
+        let total = self.write_out(output)?;
+        self.blocked |= self.stream.wants_write();
+        Ok(total)
+    }
+
+    fn write_out(&mut self, output: &mut Output) -> io::Result<usize> {
         let mut total = 0;
         while !output.is_empty() {
             match write_once(&mut self.stream, output) {

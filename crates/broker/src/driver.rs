@@ -1,24 +1,27 @@
 //! One shard's thread: a hand-written loop around the poller. Every system call for clients is made here.
 
+mod accepting;
 mod following;
 mod lingering;
 mod logins;
 mod reading;
 mod storing;
+mod telling;
 
-use crate::auth::{Authenticator, LoginPool};
+use crate::auth::LoginPool;
 use crate::clock::Clock;
 use crate::conn::Conn;
-use crate::event;
 use crate::inbox::{Inbox, Item, Seen};
 use crate::large::Pool;
 use crate::recorder::Recorder;
+use crate::refusals::{Moderation, Refusals};
 use crate::status::{ShardStatus, Status, StatusTopics};
 use crate::trace::Trace;
+pub(crate) use accepting::Door;
 use darter_codec::ReasonCode;
 use darter_codec::record::Change;
 use darter_engine::{Effect, LinkId, SessionsSeen, Shard};
-use darter_net::{Listener, Stream};
+use darter_net::Peer;
 use darter_store::{Answer, Keeper, Store};
 use lingering::Lingering;
 use mio::{Events, Poll, Token};
@@ -26,7 +29,6 @@ use reading::BUFFER;
 pub(crate) use reading::READ_SIZE;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,13 +63,13 @@ pub(crate) struct Driver {
     pub(crate) shard: Shard,
     pub(crate) store: Box<dyn Store>,
     pub(crate) keeper: Arc<dyn Keeper>,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) doors: Vec<Door>,
     pub(crate) inboxes: Vec<Inbox>,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) pool: Arc<LoginPool>,
     pub(crate) status: Arc<ShardStatus>,
     pub(crate) topics: Option<StatusTopics>,
     pub(crate) recorder: Recorder,
+    pub(crate) refusals: Refusals,
     pub(crate) clock: Clock,
 }
 
@@ -93,6 +95,8 @@ struct Running {
     changes: Vec<Change>,
     accept_after: Option<u64>,
     complain_after: u64,
+    /// How many refusals are told.
+    moderation: Moderation,
     /// Clients that somebody follows.
     traces: Vec<Trace>,
     stopping: bool,
@@ -125,6 +129,7 @@ impl Driver {
             changes: Vec::new(),
             accept_after: None,
             complain_after: 0,
+            moderation: Moderation::default(),
             traces: Vec::new(),
             stopping: false,
             stalled: false,
@@ -134,8 +139,8 @@ impl Driver {
             status: Status::default(),
             driver: self,
         };
-        for (index, listener) in running.driver.listeners.iter_mut().enumerate() {
-            listener.register(running.driver.poll.registry(), Token(LISTENERS + index))?;
+        for (index, door) in running.driver.doors.iter_mut().enumerate() {
+            door.listener.register(running.driver.poll.registry(), Token(LISTENERS + index))?;
         }
         running.serve()
     }
@@ -200,53 +205,6 @@ impl Running {
         self.now = self.driver.clock.now();
     }
 
-    fn accept(&mut self, listener: usize) {
-        for _ in 0..ACCEPTS {
-            let Some(listener) = self.driver.listeners.get(listener) else { return };
-            match listener.accept() {
-                Ok((stream, address)) => {
-                    self.status.sockets += 1;
-                    self.add(stream, address, Vec::new());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if self.now >= self.complain_after {
-                        self.complain_after = self.now + COMPLAINT_PAUSE;
-                        event::AcceptFailed { error: &error }.emit();
-                    }
-                    self.accept_after = Some(self.now + ACCEPT_PAUSE);
-                    return;
-                }
-            }
-        }
-        // More may wait; the listener is edge-triggered.
-        self.accept_after = Some(self.now);
-    }
-
-    fn add(&mut self, mut stream: Stream, address: SocketAddr, input: Vec<u8>) {
-        let link = self.driver.shard.accept(self.now);
-        let slot = link.slot as usize;
-        if let Err(error) = stream.register(self.driver.poll.registry(), Token(slot)) {
-            event::AcceptFailed { error: &error }.emit();
-            self.driver.shard.lost(self.now, link);
-            return;
-        }
-        if self.conns.len() <= slot {
-            self.conns.resize_with(slot + 1, || None);
-        }
-        let has_input = !input.is_empty();
-        let mut conn = Conn::new(stream, address, link);
-        conn.input = input;
-        self.conns[slot] = Some(conn);
-        if has_input {
-            self.resume(link);
-            // What arrived while the socket was between two pollers is not reported again.
-            self.read_again(link);
-        }
-    }
-
     fn conn_event(&mut self, slot: usize, event: &mio::event::Event) {
         let Some(Some(conn)) = self.conns.get_mut(slot) else { return };
         let link = conn.link;
@@ -262,6 +220,11 @@ impl Running {
 
     fn conn(&mut self, id: LinkId) -> Option<&mut Conn> {
         self.conns.get_mut(id.slot as usize)?.as_mut().filter(|conn| conn.link == id)
+    }
+
+    /// Where the client of a connection is.
+    fn peer(&self, slot: u32) -> Option<Peer> {
+        self.conns.get(slot as usize)?.as_ref().map(|conn| conn.stream.peer())
     }
 
     fn write(&mut self, id: LinkId) {
@@ -295,8 +258,8 @@ impl Running {
         }
         if self.accept_after.is_some_and(|at| at <= self.now) {
             self.accept_after = None;
-            for listener in 0..self.driver.listeners.len() {
-                self.accept(listener);
+            for door in 0..self.driver.doors.len() {
+                self.accept(door);
             }
         }
         self.end_lingering();
@@ -404,18 +367,14 @@ impl Running {
             Effect::Peer { shard, item } => {
                 self.outgoing[usize::from(shard)].push(Item::Peer { from: self.driver.index, item });
             }
-            Effect::Event(event) => {
-                self.tell_followers(&event);
-                let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
-                event::emit(&event, address);
-            }
+            Effect::Event(event) => self.tell(&event),
         }
     }
 
     fn move_socket(&mut self, link: LinkId, shard: u8) {
         let Some(mut conn) = self.take_conn(link) else { return };
         if conn.stream.deregister(self.driver.poll.registry()).is_ok() {
-            let item = Item::Socket { stream: conn.stream, address: conn.address, input: conn.input };
+            let item = Item::Socket { stream: conn.stream, entry: conn.entry, input: conn.input };
             self.outgoing[usize::from(shard)].push(item);
         }
     }
@@ -441,7 +400,7 @@ impl Running {
             size += self.driver.inboxes[usize::from(self.driver.index)].begin(&item);
             match item {
                 Item::Peer { from, item } => self.driver.shard.handle_peer(self.now, from, item),
-                Item::Socket { stream, address, input } => self.add(stream, address, input),
+                Item::Socket { stream, entry, input } => self.add(stream, entry, input),
                 Item::Verdict { link, verdict } => self.decide(link, verdict),
                 Item::Publish(message) => self.driver.shard.publish_message(self.now, &message),
                 Item::Drops { answer } => {
@@ -451,6 +410,7 @@ impl Running {
                 Item::Sessions { prefix, from, answer } => {
                     let _ = answer.send(self.sessions_seen(&prefix, from));
                 }
+                Item::Policy(policy) => self.driver.shard.set_policy(policy),
                 Item::Trace(trace) => self.follow(trace),
                 Item::Shutdown { reason } => self.shut_down(reason),
             }
@@ -464,10 +424,9 @@ impl Running {
     /// A few at a time, so that clients do not wait for somebody's curiosity.
     fn sessions_seen(&self, prefix: &str, from: usize) -> Seen {
         let SessionsSeen { sessions, next } = self.driver.shard.sessions(prefix, from, SESSIONS_LOOKED_AT);
-        let address = |slot: u32| self.conns.get(slot as usize)?.as_ref().map(|conn| conn.address);
         let located = sessions.into_iter().map(|session| {
-            let address = session.link.and_then(address);
-            (session, address)
+            let peer = session.link.and_then(|slot| self.peer(slot));
+            (session, peer)
         });
         (located.collect(), next)
     }

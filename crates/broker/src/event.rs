@@ -1,15 +1,16 @@
 //! What happens, as types: each event writes its log line in one place. The counters were moved where it happened.
 
 use darter_codec::{ReasonCode, Version};
+use darter_engine::access::{Action, Why};
 use darter_engine::{Drop, DropReason, Ending, Event};
+use darter_net::{Address, Fault, Peer};
 use darter_store::Report;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 /// Writes the log line of an event of the engine. `address` knows the address of a connection's slot.
-pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
+pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<Peer>) {
     match event {
         Event::Connected { link, client, version, clean_start, session_present, keep_alive } => {
             let event = ClientConnected {
@@ -33,6 +34,10 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<SocketAddr>) {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
         }
         Event::Dropped(drop) => MessageDropped(drop).emit(),
+        Event::Denied { link, client, user, action, topic, why } => {
+            let address = link.and_then(address);
+            ActionDenied { client, user: user.as_deref(), address, action: *action, topic, why }.emit();
+        }
         Event::SessionEnded { client, expired } => SessionEnded { client, expired: *expired }.emit(),
     }
 }
@@ -55,7 +60,7 @@ pub(crate) fn in_words(event: &Event) -> String {
 /// A client is connected.
 struct ClientConnected<'a> {
     client: &'a str,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     version: Version,
     clean_start: bool,
     session_present: bool,
@@ -80,7 +85,7 @@ impl ClientConnected<'_> {
 /// A CONNECT was refused, or something else came first.
 struct ClientRefused<'a> {
     client: Option<&'a str>,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     reason: ReasonCode,
     what: &'a str,
 }
@@ -95,8 +100,8 @@ impl ClientRefused<'_> {
 /// Several clients use one client identifier.
 struct ClientsFight<'a> {
     client: &'a str,
-    old: Option<SocketAddr>,
-    new: Option<SocketAddr>,
+    old: Option<Peer>,
+    new: Option<Peer>,
     takeovers: u32,
 }
 
@@ -104,11 +109,12 @@ impl ClientsFight<'_> {
     fn emit(&self) {
         let Self { client, takeovers, .. } = *self;
         let (old, new) = (Shown(self.old), Shown(self.new));
-        let ip = |address: Option<SocketAddr>| address.map(|address| address.ip());
+        let ip = |peer: Option<Peer>| peer.and_then(|peer| peer.ip());
         if ip(self.old) == ip(self.new) {
             tracing::warn!(
                 takeovers,
-                "client identifier {client:?} is connected from {old} and from {new}, again and again: either two programs                  there use it, give each its own, or one connects anew without an end to its old connection"
+                "client identifier {client:?} connects again and again, from {old} and from {new}: either two programs there \
+                 use it, then give each its own; or one connects anew before its old connection has ended"
             );
         } else {
             tracing::warn!(
@@ -122,7 +128,7 @@ impl ClientsFight<'_> {
 /// A connection ended.
 struct ClientDisconnected<'a> {
     client: Option<&'a str>,
-    address: Option<SocketAddr>,
+    address: Option<Peer>,
     ending: &'a Ending,
 }
 
@@ -149,11 +155,45 @@ struct MessageDropped<'a>(&'a Drop);
 impl MessageDropped<'_> {
     fn emit(&self) {
         let Drop { client, topic, reason, .. } = self.0;
-        if *reason == DropReason::Offline {
+        if *reason == DropReason::Denied {
+            tracing::debug!(?client, ?topic, "messages are not delivered: the rules deny it");
+        } else if *reason == DropReason::Offline {
             tracing::debug!(?client, ?topic, "QoS 0 messages are not kept for a client that is away");
         } else {
             tracing::warn!(?client, ?topic, "messages are not delivered: {}", reason.name());
         }
+    }
+}
+
+/// A client may not do something.
+struct ActionDenied<'a> {
+    client: &'a str,
+    user: Option<&'a str>,
+    address: Option<Peer>,
+    action: Action,
+    topic: &'a str,
+    why: &'a Why,
+}
+
+impl ActionDenied<'_> {
+    fn emit(&self) {
+        let user = self.user.unwrap_or_default();
+        let (client, topic) = (self.client, self.topic);
+        tracing::info!(?client, ?user, address = %Shown(self.address), ?topic, "{} denied: {}", self.action.name(), self.why);
+    }
+}
+
+/// Refusals came faster than they are logged.
+pub(crate) struct RefusalsUntold {
+    pub(crate) untold: u64,
+}
+
+impl RefusalsUntold {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            count = self.untold,
+            "more was refused than is logged; 'darter refusals' shows the last ones"
+        );
     }
 }
 
@@ -184,6 +224,35 @@ impl AcceptFailed<'_> {
             error = %self.error,
             "a new connection cannot be accepted; if files have run out, raise the limit (ulimit -n) before starting"
         );
+    }
+}
+
+/// A listener has so many connections that more are not answered.
+pub(crate) struct TooManyConnections<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: Peer,
+}
+
+impl TooManyConnections<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            listener = self.listener,
+            address = %self.address,
+            "connection closed: its listener has many more connections than it may have"
+        );
+    }
+}
+
+/// What stands between a connection's socket and MQTT has given it up.
+pub(crate) struct TransportFailed<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: Peer,
+    pub(crate) fault: &'a Fault,
+}
+
+impl TransportFailed<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::info!(listener = self.listener, address = %self.address, "connection given up: {}", self.fault);
     }
 }
 
@@ -255,11 +324,11 @@ impl HistoryHangs {
 }
 
 /// The server listens where others than this computer's programs can reach it, and lets everybody in.
-pub(crate) struct OpenToEverybody {
-    pub(crate) address: SocketAddr,
+pub(crate) struct OpenToEverybody<'a> {
+    pub(crate) address: &'a Address,
 }
 
-impl OpenToEverybody {
+impl OpenToEverybody<'_> {
     pub(crate) fn emit(&self) {
         tracing::warn!(
             address = %self.address,
@@ -296,7 +365,7 @@ fn version(version: Version) -> &'static str {
     }
 }
 
-struct Shown(Option<SocketAddr>);
+struct Shown(Option<Peer>);
 
 impl std::fmt::Display for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

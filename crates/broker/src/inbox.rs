@@ -1,9 +1,10 @@
 //! What other threads hand to a shard's thread.
 
+use crate::entrance::Entry;
 use darter_codec::ReasonCode;
+use darter_engine::access::Policy;
 use darter_engine::{LinkId, PeerItem, SessionSeen, Verdict};
-use darter_net::Stream;
-use std::net::SocketAddr;
+use darter_net::{Peer, Stream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
@@ -14,7 +15,7 @@ pub(crate) enum Item {
     /// From another shard.
     Peer { from: u8, item: PeerItem },
     /// A connection whose client identifier belongs to the receiving shard, with the bytes read so far.
-    Socket { stream: Stream, address: SocketAddr, input: Vec<u8> },
+    Socket { stream: Stream, entry: Entry, input: Vec<u8> },
     /// What was found out about a client that waits to be let in.
     Verdict { link: LinkId, verdict: Verdict },
     /// Publish a message of the server itself.
@@ -23,6 +24,8 @@ pub(crate) enum Item {
     Drops { answer: std::sync::mpsc::Sender<Vec<darter_engine::Drop>> },
     /// Tell of some sessions, as [`Shard::sessions`](darter_engine::Shard::sessions) does, with their clients' addresses.
     Sessions { prefix: Arc<str>, from: usize, answer: std::sync::mpsc::Sender<Seen> },
+    /// Take other rules.
+    Policy(Arc<Policy>),
     /// Follow a client's packets.
     Trace(crate::trace::Trace),
     /// Disconnect everybody and end the thread.
@@ -30,7 +33,7 @@ pub(crate) enum Item {
 }
 
 /// Some of a shard's sessions, each with its client's address, and where to look on.
-pub(crate) type Seen = (Vec<(SessionSeen, Option<SocketAddr>)>, Option<usize>);
+pub(crate) type Seen = (Vec<(SessionSeen, Option<Peer>)>, Option<usize>);
 
 impl Item {
     /// Bytes of messages in it.

@@ -152,7 +152,7 @@ impl StatusTopics {
 }
 
 /// Messages not delivered, in the order of [`DropReason::ALL`](darter_engine::DropReason::ALL).
-const DROPPED: [&str; 9] = [
+const DROPPED: [&str; 10] = [
     "$SYS/broker/publish/messages/dropped/queue-full",
     "$SYS/broker/publish/messages/dropped/slow-reader",
     "$SYS/broker/publish/messages/dropped/packet-too-large",
@@ -162,6 +162,7 @@ const DROPPED: [&str; 9] = [
     "$SYS/broker/publish/messages/dropped/session-ended",
     "$SYS/broker/publish/messages/dropped/refused",
     "$SYS/broker/publish/messages/dropped/store-full",
+    "$SYS/broker/publish/messages/dropped/denied",
 ];
 
 fn topics(status: &Status, uptime: u64) -> Vec<(&'static str, String)> {

@@ -1,10 +1,15 @@
 //! The server as other threads look at it.
 
+use crate::broker::Listening;
 use crate::clock::Clock;
 use crate::inbox::{Inbox, Item};
+use crate::refusals::{Refusal, Refusals};
+use crate::rules::Rules;
 use crate::status::{ShardStatus, Status};
 use crate::trace::{self, Following};
+use darter_engine::access::Policy;
 use darter_engine::{Drop, SessionSeen};
+use darter_net::Peer;
 use darter_store::history::History;
 use darter_store::{Keeper, Report};
 use std::net::SocketAddr;
@@ -15,12 +20,15 @@ use std::time::{Duration, Instant};
 /// Looks at a server without keeping it alive; from [`Broker::view`](crate::Broker::view).
 #[derive(Debug, Clone)]
 pub struct View {
+    pub(crate) listening: Arc<[Listening]>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) status: Vec<Arc<ShardStatus>>,
     pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) history: Option<Arc<History>>,
     pub(crate) clock: Clock,
+    pub(crate) rules: Rules,
+    pub(crate) refusals: Refusals,
 }
 
 /// Messages that were not delivered, as far as the shards have told in time.
@@ -36,7 +44,7 @@ pub struct Dropped {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions {
     /// Each with the address of its client, if that is there, in the order of the client identifiers.
-    pub sessions: Vec<(SessionSeen, Option<SocketAddr>)>,
+    pub sessions: Vec<(SessionSeen, Option<Peer>)>,
     /// There may be more than were asked for.
     pub more: bool,
     /// False when a shard did not answer in time.
@@ -52,6 +60,18 @@ impl Sessions {
 }
 
 impl View {
+    /// The rules that the server goes by now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.rules.get()
+    }
+
+    /// The last `most` refusals that are `wanted`, of the last thousand, the newest first.
+    #[must_use]
+    pub fn refusals(&self, most: usize, wanted: impl Fn(&Refusal) -> bool) -> Vec<Refusal> {
+        self.refusals.last(most, wanted)
+    }
+
     /// Follows a client's packets from now on, also when it connects later. `waker` is woken when there is something to be
     /// read.
     #[must_use]
@@ -63,7 +83,13 @@ impl View {
         following
     }
 
-    /// The addresses the server listens on.
+    /// Everywhere the server listens.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// The TCP addresses the server listens on.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -44,9 +44,9 @@ pub use section::server::Server;
 pub use section::storage::Storage;
 
 use acl_file::AclFileError;
-use darter_broker::Options;
 use darter_broker::access::Policy;
 use darter_broker::store::{in_memory, log};
+use darter_broker::{ListenerOptions, Options};
 use document::Source;
 use std::path::Path;
 use std::str::FromStr;
@@ -150,9 +150,13 @@ impl Config {
             Some(folder) => log::opener(self.storage.log_options(folder)),
             None => in_memory(),
         };
-        Ok(Options {
-            listen,
+        let listener = ListenerOptions {
+            addresses: listen.into_iter().map(Into::into).collect(),
             optional,
+            ..ListenerOptions::default()
+        };
+        Ok(Options {
+            listeners: vec![listener],
             shards: self.server.shards,
             status_interval: self.server.status_interval,
             limits: self.limits.clone(),

@@ -1,6 +1,7 @@
 //! What stands in a file arrives in the server's options.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use darter_broker::net::Address;
 use darter_broker::store::history::{HistoryOptions, Place};
 use darter_config::{Config, DataDir, Durability, FileError, History, Level, Limits, QueuePolicy, Storage};
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ fn an_empty_file_is_the_defaults() {
     let options = config("").options().unwrap();
     let defaults = darter_broker::Options::default();
     assert_eq!(format!("{options:?}"), format!("{defaults:?}"));
-    assert_eq!(options.optional, defaults.optional);
+    assert_eq!(options.listeners[0].optional, defaults.listeners[0].optional);
 }
 
 #[test]
@@ -73,8 +74,9 @@ fn every_value_arrives() {
     };
     assert_eq!(config.history, history);
     let options = config.options().unwrap();
-    assert_eq!(options.listen, ["[::1]:7".parse().unwrap()]);
-    assert_eq!(options.optional, Vec::<std::net::IpAddr>::new());
+    let [listener] = &options.listeners[..] else { panic!("{options:?}") };
+    assert_eq!(listener.addresses, [Address::Inet("[::1]:7".parse().unwrap())]);
+    assert_eq!(listener.optional, Vec::<std::net::IpAddr>::new());
     assert_eq!((options.shards, options.status_interval), (Some(3), Duration::from_secs(60)));
     let l = options.limits;
     assert_eq!((l.connect_size, l.packet_size, l.connect_timeout), (1024, 2048, 3000));

@@ -6,6 +6,7 @@ use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
 use crate::login::{Decided, Login};
+use crate::permit::NOT_YOURS;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
 use crate::timers::Timer;
@@ -101,27 +102,26 @@ impl Shard {
         now: u64,
         id: LinkId,
         connect: &Connect,
-        identity: Identity,
+        identity: &Identity,
         data: Vec<u8>,
     ) {
-        if !self.may_enter(now, id, connect) {
+        if !self.may_enter(now, id, connect, identity) {
             return;
         }
         if let Some(at) = self.fight_pause(now, id, connect) {
-            self.decide_later(id, at, Decided::Admit { identity, data });
+            self.decide_later(id, at, Decided::Admit { identity: identity.clone(), data });
             return;
         }
         self.let_in(now, id, connect, identity, data);
     }
 
     /// Refuses a client that may not come in at this time.
-    pub(crate) fn may_enter(&mut self, now: u64, id: LinkId, connect: &Connect) -> bool {
-        let is_full = self.full && self.makes_kept_session(connect);
-        if is_full {
-            let what = "there is no room to store another session";
-            self.refuse(now, id, Some(connect), ReasonCode::QuotaExceeded, what);
+    pub(crate) fn may_enter(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> bool {
+        let objection = self.objection(connect, identity);
+        if let Some((reason, what)) = objection {
+            self.refuse(now, id, Some(connect), reason, what);
         }
-        !is_full
+        objection.is_none()
     }
 
     /// Lets a client in that need not wait, or not any more.
@@ -130,14 +130,27 @@ impl Shard {
         now: u64,
         id: LinkId,
         connect: &Connect,
-        identity: Identity,
+        identity: &Identity,
         data: Vec<u8>,
     ) {
         self.open(now, id, connect, identity, data);
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity, data: Vec<u8>) {
+    /// Why a client that is known may not come in all the same.
+    fn objection(&self, connect: &Connect, identity: &Identity) -> Option<(ReasonCode, &'static str)> {
+        if self.is_of_another_user(&connect.client_id, identity) {
+            return Some(NOT_YOURS);
+        }
+        let will = connect.will.as_ref();
+        if will.is_some_and(|will| !self.may_have_will(identity, &connect.client_id, will)) {
+            return Some((ReasonCode::NotAuthorized, "the rules do not let it publish its will"));
+        }
+        (self.full && self.makes_kept_session(connect))
+            .then_some((ReasonCode::QuotaExceeded, "there is no room to store another session"))
+    }
+
+    fn open(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity, data: Vec<u8>) {
         let ends_at = identity.ends_at;
         let opened = self.open_session(now, id, connect, identity);
         let mut connack = self.connack(connect, &opened);
@@ -208,7 +221,7 @@ impl Shard {
         self.out.effects.push_back(Effect::Resume { link: id });
     }
 
-    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: Identity) -> Opened {
+    fn open_session(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> Opened {
         let assigned = connect.client_id.is_empty();
         let client: Arc<str> =
             if assigned { self.assign_client_id().into() } else { (&*connect.client_id).into() };
@@ -233,7 +246,7 @@ impl Shard {
             session.told_in = self.out.batch;
         }
         session.expiry = expiry;
-        session.user = identity.user;
+        session.user.clone_from(&identity.user);
         session.link = id.slot;
         session.kept |= expiry > 0;
         if session.kept {
@@ -253,6 +266,7 @@ impl Shard {
             };
             self.out.persist.push(Change::Will { session: session.number, will });
         }
+        self.give_permit(slot, identity);
         Opened { session: slot, present, stored, assigned }
     }
 

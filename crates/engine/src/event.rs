@@ -1,5 +1,6 @@
 //! What happened inside the engine that somebody may want to read or count.
 
+use crate::access::{Action, Why};
 use crate::counters::Drop;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -26,11 +27,13 @@ pub enum DropReason {
     Refused,
     /// It would have to be stored, and the store has no room.
     StoreFull,
+    /// A rule denies it, or none allows it.
+    Denied,
 }
 
 impl DropReason {
     /// Every reason, in the order of the enumeration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::SlowReader,
         Self::PacketTooLarge,
@@ -40,6 +43,7 @@ impl DropReason {
         Self::SessionEnded,
         Self::Refused,
         Self::StoreFull,
+        Self::Denied,
     ];
 
     /// The reason as one word for topics and logs.
@@ -55,6 +59,7 @@ impl DropReason {
             Self::SessionEnded => "session-ended",
             Self::Refused => "refused",
             Self::StoreFull => "store-full",
+            Self::Denied => "denied",
         }
     }
 }
@@ -127,6 +132,22 @@ pub enum Event {
     },
     /// The first message that was not delivered to this client on this topic for this reason; more are only counted.
     Dropped(Drop),
+    /// A client may not do something that it tried. Told for the first time for each client, action and topic; more are only
+    /// counted.
+    Denied {
+        /// Its connection; `None` while it is away.
+        link: Option<u32>,
+        /// Its client identifier.
+        client: Arc<str>,
+        /// Its user, if it has one.
+        user: Option<Arc<str>>,
+        /// What it tried.
+        action: Action,
+        /// The topic name, or the filter.
+        topic: Box<str>,
+        /// What decided.
+        why: Why,
+    },
     /// A session ended and everything in it is gone.
     SessionEnded {
         /// Its client identifier.

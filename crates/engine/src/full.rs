@@ -73,7 +73,7 @@ impl Shard {
 
     /// Whether a session may subscribe although there is no room: it keeps nothing, or the store has the very same
     /// subscription.
-    pub(crate) fn may_subscribe(
+    pub(crate) fn has_room_to_subscribe(
         &self,
         slot: u32,
         filter: &str,

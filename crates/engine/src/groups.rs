@@ -1,5 +1,6 @@
 //! Shared subscriptions (section 4.8.2): one shard owns a group and gives each message to one member.
 
+use crate::access::{Action, Grant, is_free};
 use crate::event::DropReason;
 use crate::held::{Release, Wait};
 use crate::link::NONE;
@@ -47,6 +48,8 @@ pub struct Member {
     pub identifier: u32,
     /// Whether its client is connected.
     pub online: bool,
+    /// What it may receive; `None` where nothing restricts it.
+    pub grant: Option<Arc<Grant>>,
 }
 
 /// An ended session while its queue is looked through.
@@ -97,6 +100,14 @@ impl Groups {
         Some(id)
     }
 
+    fn set_grant(&mut self, key: &str, number: SessionNumber, grant: Option<Arc<Grant>>) {
+        let Some(id) = self.by_key.get(key) else { return };
+        let members = &mut self.groups[*id as usize].members;
+        if let Some(member) = members.iter_mut().find(|member| member.number == number) {
+            member.grant = grant;
+        }
+    }
+
     fn set_presence(&mut self, key: &str, number: SessionNumber, online: bool) {
         let Some(id) = self.by_key.get(key) else { return };
         let members = &mut self.groups[*id as usize].members;
@@ -126,7 +137,8 @@ impl Shard {
             self.out.counters.shared_subscriptions += 1;
         }
         let (number, online) = (stored.number, stored.attached);
-        let member = Member { shard: self.place.index, session, number, options, identifier, online };
+        let grant = stored.grant();
+        let member = Member { shard: self.place.index, session, number, options, identifier, online, grant };
         let owner = self.place.choose(&key);
         if owner == self.place.index {
             self.add_member(&key, member, wait);
@@ -134,6 +146,22 @@ impl Shard {
             self.peers.send_grouped(owner, wait, |number| PeerItem::Join { key, member, number });
         }
         is_new
+    }
+
+    /// Tells the owner of one of the session's groups what the session may receive now.
+    pub(crate) fn renew_member(&mut self, session: u32, key: &Arc<str>) {
+        let stored = &self.out.sessions[session as usize];
+        let (member, grant) = (stored.number, stored.grant());
+        let owner = self.place.choose(key);
+        if owner == self.place.index {
+            self.groups.set_grant(key, member, grant);
+        } else {
+            self.peers.send(owner, PeerItem::Granted { key: key.clone(), member, grant });
+        }
+    }
+
+    pub(crate) fn set_grant(&mut self, key: &str, member: SessionNumber, grant: Option<Arc<Grant>>) {
+        self.groups.set_grant(key, member, grant);
     }
 
     /// Removes the session from a group. False when it was not in it.
@@ -237,6 +265,10 @@ impl Shard {
             let link = session.and_then(|session| links.get(session.link as usize));
             member.shard != here || link.is_some_and(|link| link.sent < link.sent_most)
         };
+        let topic = routed.topic;
+        let may = |member: &Member| {
+            member.grant.as_ref().map_or(is_free(topic), |grant| grant.may(Action::Receive, topic))
+        };
         let rank = |member: &Member| match (member.online, has_room(member)) {
             (true, true) => 0,
             (true, false) => 1,
@@ -246,7 +278,11 @@ impl Shard {
         let mut best: Option<(u8, usize)> = None;
         for step in 1..=count {
             let index = (group.cursor + step) % count;
-            let rank = rank(&group.members[index]);
+            let member = &group.members[index];
+            let rank = rank(member);
+            if best.is_none_or(|(other, _)| rank < other) && !may(member) {
+                continue;
+            }
             if best.is_none_or(|(other, _)| rank < other) {
                 best = Some((rank, index));
             }
@@ -254,7 +290,13 @@ impl Shard {
                 break;
             }
         }
-        let Some((_, chosen)) = best else { return false };
+        let Some((_, chosen)) = best else {
+            if !group.members.is_empty() {
+                let (drops, counters) = (&mut self.out.drops, &mut self.out.counters);
+                drops.count(&group.key, topic, DropReason::Denied, counters);
+            }
+            return false;
+        };
         group.cursor = chosen;
         let member = group.members[chosen].clone();
         let key = group.key.clone();

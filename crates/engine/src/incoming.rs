@@ -154,10 +154,12 @@ impl Shard {
             body,
             message: None,
         };
-        let refused = topic.starts_with("$SYS/");
-        if refused && let Some(session) = self.out.sessions.get(session_slot as usize) {
+        let reserved = topic.starts_with("$SYS/");
+        if reserved && let Some(session) = self.out.sessions.get(session_slot as usize) {
             self.out.drops.count(&session.client, topic, DropReason::Refused, &mut self.out.counters);
         }
+        let restricted = self.out.links[slot as usize].restricted;
+        let refused = reserved || (restricted && !self.may_publish(session_slot, topic, view.retain));
         let Some(packet_id) = view.packet_id else {
             if !refused {
                 self.leave_unretained(None, &mut routed);

@@ -30,6 +30,7 @@ mod outbox;
 mod output;
 mod pace;
 mod peer;
+mod permit;
 mod place;
 mod queue;
 mod recent;

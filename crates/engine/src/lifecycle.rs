@@ -116,6 +116,9 @@ impl Shard {
 
     /// Routes a client's will.
     pub(crate) fn route_will(&mut self, now: u64, client: &Arc<str>, will: &Message) -> Receipt {
+        if !self.may_publish_will(client, will) {
+            return Receipt { matched: false, wait: None };
+        }
         let mut routed = Routed::from_message(will);
         self.leave_unretained(Some(client), &mut routed);
         self.route(now, &mut routed)

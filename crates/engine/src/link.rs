@@ -38,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) session: u32,
     pub(crate) state: LinkState,
     pub(crate) version: Version,
+    /// What its session may do is restricted.
+    pub(crate) restricted: bool,
     /// In the shard's list of outputs to write.
     pub(crate) dirty: bool,
     /// Frames of this connection that wait for a commit.
@@ -102,6 +104,7 @@ impl Link {
             session: NONE,
             state: LinkState::Connecting,
             version: Version::V311,
+            restricted: false,
             dirty: false,
             held: 0,
             sent: 0,

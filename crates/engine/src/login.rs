@@ -100,7 +100,7 @@ impl Shard {
                     "there is no authentication method of this name",
                 );
             }
-            Verdict::Accept(identity) => self.admit(now, id, &connect, identity, Vec::new()),
+            Verdict::Accept(identity) => self.admit(now, id, &connect, &identity, Vec::new()),
         }
     }
 
@@ -118,7 +118,7 @@ impl Shard {
         }
         match step {
             Step::Refuse(what) => self.refuse(now, id, Some(&connect), ReasonCode::NotAuthorized, what),
-            Step::Accept { identity, data } => self.admit(now, id, &connect, identity, data),
+            Step::Accept { identity, data } => self.admit(now, id, &connect, &identity, data),
             Step::Challenge(data) => {
                 let most = connect.properties.maximum_packet_size().unwrap_or(u32::MAX);
                 if !self.send_auth(id.slot, ReasonCode::ContinueAuthentication, &connect, data, most) {
@@ -179,8 +179,8 @@ impl Shard {
         let connect = login.connect.clone();
         match login.decided.take() {
             Some(Decided::Admit { identity, data }) => {
-                if self.may_enter(now, id, &connect) {
-                    self.let_in(now, id, &connect, identity, data);
+                if self.may_enter(now, id, &connect, &identity) {
+                    self.let_in(now, id, &connect, &identity, data);
                 }
             }
             Some(Decided::Refuse { reason, what }) => self.refuse(now, id, Some(&connect), reason, what),
@@ -295,7 +295,12 @@ impl Shard {
 
     /// A connected client has shown anew who it is. False when it is somebody else now.
     fn identify_anew(&mut self, session: u32, identity: &Identity) -> bool {
-        self.out.sessions.get(session as usize).is_some_and(|session| session.user == identity.user)
+        let known = self.out.sessions.get(session as usize);
+        let same = known.is_some_and(|session| session.user == identity.user);
+        if same {
+            self.give_permit(session, identity);
+        }
+        same
     }
 
     /// Sends AUTH; false when the client takes no packet of its size.

@@ -340,6 +340,7 @@ impl Shard {
                 self.peers.answer(from, wait, Numbers { grouped: number, ..Numbers::default() });
             }
             PeerItem::Presence { key, member, online } => self.set_presence(&key, member, online),
+            PeerItem::Granted { key, member, grant } => self.set_grant(&key, member, grant),
             PeerItem::Reroute { key, message, publication } => {
                 self.reroute(now, &key, &mut Routed { publication, ..Routed::from_message(&message) });
             }

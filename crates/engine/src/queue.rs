@@ -97,6 +97,12 @@ impl Shard {
         if message.expires_at().is_some_and(|at| at <= now) {
             return;
         }
+        let session = &self.out.sessions[slot as usize];
+        if !session.may_receive(message.topic()) {
+            let (drops, counters) = (&mut self.out.drops, &mut self.out.counters);
+            drops.count(&session.client, message.topic(), DropReason::Denied, counters);
+            return;
+        }
         let identifier = [scan.identifier];
         let identifiers = if scan.identifier == 0 { &[][..] } else { &identifier[..] };
         let qos: QoS = scan.options.qos.min(message.qos());
@@ -166,6 +172,8 @@ impl Shard {
         let expired = message.expires_at().is_some_and(|at| at <= now);
         let unwanted = if expired {
             Some(DropReason::Expired)
+        } else if session.permit.is_some() && !session.may_receive(message.topic()) {
+            Some(DropReason::Denied)
         } else if !self.out.row_fits(now, link, row) {
             Some(DropReason::PacketTooLarge)
         } else {

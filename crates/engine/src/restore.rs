@@ -95,6 +95,7 @@ impl Shard {
         session.spread = kept.spread.into_iter().map(unsure).collect();
         let slot = self.add_session(session);
         self.restore_copies(slot, kept.copies);
+        self.give_unknown_permit(slot);
         for subscription in &kept.subscriptions {
             self.restore_subscription(slot, subscription);
         }

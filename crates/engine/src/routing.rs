@@ -1,10 +1,11 @@
 //! From a published message to its receivers.
 
+use crate::event::DropReason;
 use crate::held::{Held, Release, Wait};
 use crate::outbox::{Delivery, Outbox, Routed};
 use crate::peer::{DirectTo, Forwarded};
 use crate::shard::Shard;
-use crate::topics::{Matches, SubscriptionTree};
+use crate::topics::{Look, Matches, Subscriber, SubscriptionTree};
 use alloc::vec::Vec;
 use darter_codec::record::{Change, Durability};
 use darter_codec::{Message, QoS, ReasonCode, SubscriptionOptions};
@@ -137,6 +138,9 @@ impl Shard {
             [] => {}
             [node] => {
                 for subscriber in self.tree.subscribers(*node) {
+                    if !passes(&mut self.out, subscriber, routed) {
+                        continue;
+                    }
                     any = true;
                     let options = subscriber.options();
                     let identifier = [subscriber.identifier];
@@ -199,7 +203,8 @@ fn deliver_gathered(
     let Scratch { gathered, identifiers } = scratch;
     gathered.clear();
     for node in matches.nodes() {
-        gathered.extend(tree.subscribers(*node).iter().map(|subscriber| Gathered {
+        let passing = tree.subscribers(*node).iter().filter(|subscriber| passes(out, subscriber, routed));
+        gathered.extend(passing.map(|subscriber| Gathered {
             session: subscriber.session,
             options: subscriber.options(),
             identifier: subscriber.identifier,
@@ -226,6 +231,21 @@ fn deliver_gathered(
         }
     }
     !gathered.is_empty()
+}
+
+/// Whether a message goes through a subscription, as far as its session may have it.
+#[inline]
+fn passes(out: &mut Outbox, subscriber: &Subscriber, routed: &Routed<'_>) -> bool {
+    subscriber.look() == Look::Never || passes_after_a_look(out, subscriber, routed)
+}
+
+fn passes_after_a_look(out: &mut Outbox, subscriber: &Subscriber, routed: &Routed<'_>) -> bool {
+    let Some(session) = out.sessions.get(subscriber.session as usize) else { return false };
+    let allowed = subscriber.look() == Look::Each && session.may_receive(routed.topic);
+    if !allowed {
+        out.drops.count(&session.client, routed.topic, DropReason::Denied, &mut out.counters);
+    }
+    allowed
 }
 
 fn deliver(

@@ -1,6 +1,7 @@
 //! Session state (section 4.1): what the server knows of a client, connected or not.
 
 use crate::link::NONE;
+use crate::permit::Permit;
 use crate::spread::Unreleased;
 use crate::topics::{FilterId, ScanCursor};
 use alloc::boxed::Box;
@@ -22,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) number: SessionNumber,
     pub(crate) client: Arc<str>,
     pub(crate) user: Option<Arc<str>>,
+    /// What it may do; none where nothing restricts it.
+    pub(crate) permit: Option<Box<Permit>>,
     /// Session expiry interval in seconds (section 3.1.2.11.2); 0 ends the session with its connection.
     pub(crate) expiry: u32,
     /// The store knows of it, even if its expiry has become 0 since.
@@ -169,6 +172,7 @@ impl Session {
             number,
             client,
             user: None,
+            permit: None,
             expiry,
             kept: false,
             told_in: 0,

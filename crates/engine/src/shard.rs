@@ -1,5 +1,6 @@
 //! One shard of the server's brain.
 
+use crate::access::Policy;
 use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
 use crate::enqueue::Queued;
@@ -13,6 +14,7 @@ use crate::link::{Link, LinkState, NONE};
 use crate::outbox::{Outbox, Routed};
 use crate::output::{Output, Spares};
 use crate::peer::Peers;
+use crate::permit::Denials;
 use crate::place::Place;
 use crate::queue::Load;
 use crate::returning::Returning;
@@ -65,6 +67,8 @@ pub struct Shard {
     pub(crate) matches: Option<Box<Matches>>,
     pub(crate) scratch: Scratch,
     pub(crate) history: History,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) denials: Denials,
     pub(crate) retained: RetainedTree,
     /// Topics that are kept in memory now and whose retained message the store has from an earlier run.
     pub(crate) outdated: HashSet<Box<str>>,
@@ -130,6 +134,8 @@ impl Shard {
             matches: None,
             scratch: Scratch::default(),
             history,
+            policy: Arc::default(),
+            denials: Denials::default(),
             retained: RetainedTree::new(seed),
             outdated: HashSet::default(),
             groups: Groups::default(),

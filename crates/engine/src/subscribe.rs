@@ -56,11 +56,14 @@ impl Shard {
         {
             return Ok(ReasonCode::TopicFilterInvalid);
         }
+        if !self.may_subscribe(session, filter) {
+            return Ok(ReasonCode::NotAuthorized);
+        }
         if self.out.sessions[session as usize].subscription_count() >= self.out.limits.subscriptions {
             return Ok(ReasonCode::QuotaExceeded);
         }
         let options = entry.options;
-        if self.full && !self.may_subscribe(session, text, options, identifier) {
+        if self.full && !self.has_room_to_subscribe(session, text, options, identifier) {
             return Ok(ReasonCode::QuotaExceeded);
         }
         let is_new = if shared.is_some() {
@@ -108,7 +111,9 @@ impl Shard {
         wait: &mut Wait,
     ) -> bool {
         let before = self.interest(filter);
-        let (id, replaced) = self.tree.insert(filter, Subscriber::new(session, options, identifier));
+        let look = self.out.sessions[session as usize].look(filter);
+        let subscriber = Subscriber::new(session, options, identifier).with_look(look);
+        let (id, replaced) = self.tree.insert(filter, subscriber);
         if replaced.is_none() {
             self.out.sessions[session as usize].filters.insert(id);
             self.out.counters.subscriptions += 1;

@@ -1,11 +1,23 @@
 //! Byte streams: opens listeners and connections; knows nothing of MQTT.
+//!
+//! A [`Listener`] at an [`Address`] accepts a [`Stream`], which is a socket and, if the listener has [`Layer`]s such as TLS,
+//! the [`Filter`]s that its bytes go through.
 
+mod address;
+mod filter;
 mod listener;
 #[cfg(unix)]
 pub mod owner_only;
 mod peer;
+mod reload;
+#[cfg(unix)]
+mod socket_file;
+mod stack;
 mod stream;
 
+pub use address::Address;
+pub use filter::{Fault, Filter, Layer, LayerKind, Received};
 pub use listener::{BindError, Listener};
 pub use peer::{CertificateNames, Peer};
+pub use reload::ReloadError;
 pub use stream::Stream;

@@ -3,62 +3,42 @@
 //! Nothing but the file system keeps others out: the socket has mode 0600 from the moment on that it can be found, and
 //! the system lets only its owner, and root, connect to it. So nobody has to be asked who they are.
 
+use crate::socket_file::SocketFile;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::os::unix::net;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// The longest path that a socket can have everywhere, in bytes, with room for where it is made.
-pub const LONGEST_PATH: usize = 96;
+pub use crate::socket_file::{LONGEST_PATH, is_alive};
+
+/// Its owner may connect.
+const MODE: u32 = 0o600;
 
 /// A listening socket of its owner. The file goes when this is dropped.
 #[derive(Debug)]
 pub struct OwnerListener {
     listener: UnixListener,
-    path: PathBuf,
-    /// Device and inode, by which the file is known again.
-    identity: (u64, u64),
+    file: SocketFile,
 }
 
 impl OwnerListener {
     /// Listens at `path`, in a folder that is there. A socket that a program left behind when it died is replaced.
     ///
     /// # Errors
-    /// [`AddrInUse`](io::ErrorKind::AddrInUse) when somebody listens there, [`InvalidInput`](io::ErrorKind::InvalidInput)
-    /// when the path is longer than [`LONGEST_PATH`], or what the system says.
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) when somebody listens there, [`AlreadyExists`](io::ErrorKind::AlreadyExists)
+    /// when a file is there that is no socket, [`InvalidInput`](io::ErrorKind::InvalidInput) when the path is longer than
+    /// [`LONGEST_PATH`], or what the system says.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        if path.as_os_str().len() > LONGEST_PATH {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is too long for a socket"));
-        }
-        if is_alive(path) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        let folder = path.parent().unwrap_or(Path::new("."));
-        // Made where nobody else can reach it, and moved when its mode is right: at no time can another user connect.
-        let nest = folder.join(format!(".{}", std::process::id()));
-        let _ = fs::remove_dir_all(&nest);
-        DirBuilder::new().mode(0o700).create(&nest)?;
-        let made = Self::make(&nest.join("s"), path);
-        let _ = fs::remove_dir_all(&nest);
-        made
-    }
-
-    fn make(egg: &Path, path: &Path) -> io::Result<Self> {
-        let listener = net::UnixListener::bind(egg)?;
-        fs::set_permissions(egg, Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        fs::rename(egg, path)?;
-        let identity = identity(path)?;
-        Ok(Self { listener: UnixListener::from_std(listener), path: path.into(), identity })
+        let (listener, file) = SocketFile::listen(path, MODE)?;
+        Ok(Self { listener: UnixListener::from_std(listener), file })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Lets a poller tell when somebody connects.
@@ -76,28 +56,6 @@ impl OwnerListener {
     pub fn accept(&self) -> io::Result<UnixStream> {
         Ok(self.listener.accept()?.0)
     }
-}
-
-impl Drop for OwnerListener {
-    fn drop(&mut self) {
-        // Another program may have put its own there.
-        if identity(&self.path).is_ok_and(|there| there == self.identity) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
-/// Whether somebody listens at `path`. Where that cannot be told, such as without a free descriptor, somebody may.
-#[must_use]
-pub fn is_alive(path: &Path) -> bool {
-    let dead = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
-    // Does not wait for a listener that accepts nobody.
-    !UnixStream::connect(path).is_err_and(|error| dead.contains(&error.kind()))
 }
 
 /// Makes a folder that only its owner can use, or sees to it that the one that is there is such a folder.
@@ -139,6 +97,8 @@ pub fn user() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net;
+    use std::path::PathBuf;
 
     /// An empty folder with a short path, which goes with its owner.
     struct Folder(PathBuf);

@@ -1,6 +1,6 @@
 //! A server on real sockets, for the length of a test.
 
-use darter_broker::{Broker, Drop, Options};
+use darter_broker::{Broker, Drop, ListenerOptions, Options};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -21,15 +21,14 @@ impl BrokerFixture {
         Self::with(shards, |_| {})
     }
 
-    /// The same with other options.
+    /// The same with other options. There is one listener to change, and there may be others.
     ///
     /// # Panics
-    /// When it cannot start.
+    /// When it cannot start, or listens on no TCP port.
     #[must_use]
     pub fn with(shards: u8, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options {
-            listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)],
-            optional: Vec::new(),
+            listeners: vec![ListenerOptions::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))],
             shards: Some(shards),
             status_interval: Duration::ZERO,
             ..Options::default()
@@ -40,7 +39,7 @@ impl BrokerFixture {
         Self { broker: Some(broker), address }
     }
 
-    /// Where it listens.
+    /// Where its first TCP port is.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

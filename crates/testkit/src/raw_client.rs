@@ -1,4 +1,4 @@
-//! A client on a real socket that sends and receives packets as they are.
+//! A client on a real socket, or on what is put over one, that sends and receives packets as they are.
 
 use crate::packets;
 use bytes::Bytes;
@@ -11,10 +11,10 @@ use std::time::Duration;
 /// How long an answer may take before a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One blocking connection.
+/// One blocking connection, over TCP unless something else is said.
 #[derive(Debug)]
-pub struct RawClient {
-    stream: TcpStream,
+pub struct RawClient<S = TcpStream> {
+    stream: S,
     version: Version,
     partial: Vec<u8>,
 }
@@ -29,7 +29,7 @@ impl RawClient {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, version, partial: Vec::new() })
+        Ok(Self::over(stream, version))
     }
 
     /// Connects and opens a session; the CONNACK may be a refusal.
@@ -37,12 +37,8 @@ impl RawClient {
     /// # Errors
     /// When the connection cannot be made or ends first.
     pub fn connect(address: SocketAddr, connect: Connect) -> io::Result<(Self, ConnAck)> {
-        let mut client = Self::open(address, connect.version)?;
-        client.send(connect)?;
-        match client.receive()? {
-            Some(Packet::ConnAck(connack)) => Ok((client, connack)),
-            other => Err(io::Error::other(format!("{other:?} instead of CONNACK"))),
-        }
+        let client = Self::open(address, connect.version)?;
+        client.greet(connect)
     }
 
     /// Connects and opens a session that the server accepts.
@@ -55,6 +51,25 @@ impl RawClient {
             Ok(client)
         } else {
             Err(io::Error::other(format!("refused: {:?}", connack.reason)))
+        }
+    }
+}
+
+impl<S: Read + Write> RawClient<S> {
+    /// Speaks over a stream that is there and whose reads end at some time; nothing is sent.
+    pub fn over(stream: S, version: Version) -> Self {
+        Self { stream, version, partial: Vec::new() }
+    }
+
+    /// Opens a session; the CONNACK may be a refusal.
+    ///
+    /// # Errors
+    /// When the connection ends first.
+    pub fn greet(mut self, connect: Connect) -> io::Result<(Self, ConnAck)> {
+        self.send(connect)?;
+        match self.receive()? {
+            Some(Packet::ConnAck(connack)) => Ok((self, connack)),
+            other => Err(io::Error::other(format!("{other:?} instead of CONNACK"))),
         }
     }
 
@@ -126,9 +141,13 @@ impl RawClient {
         }
     }
 
-    /// The socket.
-    #[must_use]
-    pub fn stream(&self) -> &TcpStream {
+    /// The stream.
+    pub fn stream(&self) -> &S {
         &self.stream
+    }
+
+    /// The stream, to do with it what a client does not.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
     }
 }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod history;
 #[cfg(unix)]
 mod place;
+mod refusals;
 mod sessions;
 #[cfg(unix)]
 mod socket;
@@ -29,6 +30,7 @@ pub use drops::DropsRequest;
 pub use history::Queries;
 #[cfg(unix)]
 pub use place::{FindError, Found, find, find_any, find_by_port};
+pub use refusals::RefusalsRequest;
 pub use sessions::SessionsRequest;
 #[cfg(unix)]
 pub use socket::Socket;
@@ -88,6 +90,8 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("status", |subject, request| status::answer(subject, &read(request)?)),
     ("drops", |subject, request| drops::answer(subject, &read(request)?)),
     ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
+    ("refusals", |subject, request| refusals::answer(subject, &read(request)?)),
+    ("explain", |subject, request| explain::answer(subject, &read(request)?)),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
 ];
@@ -124,7 +128,10 @@ pub fn answer(subject: &Subject, request: &[u8]) -> Value {
 fn dispatch(subject: &Subject, request: &[u8]) -> Result<Value, Refusal> {
     let mut request: Map<String, Value> = serde_json::from_slice(request)
         .map_err(|error| Refusal(format!("a request is a JSON object on one line: {error}")))?;
-    let known = || HANDLERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let known = || {
+        let feeds = FEEDS.iter().map(|(name, _)| *name);
+        HANDLERS.iter().map(|(name, _)| *name).chain(feeds).collect::<Vec<_>>().join(", ")
+    };
     let Some(wanted) = request.remove("do") else {
         return Err(Refusal(format!("\"do\" is missing; it names one of {}", known())));
     };

@@ -24,7 +24,7 @@ pub(super) fn answer(subject: &Subject, _: &Request) -> Result<Value, Refusal> {
         "version": env!("CARGO_PKG_VERSION"),
         "process": std::process::id(),
         "uptime": view.uptime().as_secs(),
-        "addresses": view.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "addresses": view.listening().iter().map(|open| open.address.to_string()).collect::<Vec<_>>(),
         "shards": view.shards(),
         "clients": {
             "connected": counters.connected,

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::store::history::{HistoryOptions, HistoryReport, Point, Sample};
 use crate::store::{Keeper, Lost, Report, in_memory};
-use crate::{Broker, Options};
+use crate::{Broker, ListenerOptions, Options};
 use darter_codec::{Message, QoS};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -26,6 +26,10 @@ struct Server {
     broker: Broker,
     socket: Option<Socket>,
     folder: PathBuf,
+}
+
+fn here() -> ListenerOptions {
+    ListenerOptions::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }
 
 /// What takes this long hangs.
@@ -46,7 +50,7 @@ impl Server {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).unwrap();
         let mut options = Options {
-            listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            listeners: vec![here()],
             shards: Some(2),
             status_interval: Duration::ZERO,
             ..Options::default()
@@ -180,7 +184,7 @@ fn sessions_of_all_shards_are_told_with_where_their_clients_are() {
 }
 
 /// A client of version 3.1.1 that the server has accepted.
-fn connected(address: std::net::SocketAddr, name: &str) -> TcpStream {
+fn connected(address: SocketAddr, name: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut connect = b"\x10\x14\x00\x04MQTT\x04\x02\x00\x3c\x00\x08".to_vec();
@@ -197,8 +201,14 @@ fn what_is_no_request_is_answered_with_what_would_be() {
     let server = Server::new("bad");
     let mut reader = BufReader::new(server.raw());
     let cases = [
-        ("{}", "\"do\" is missing; it names one of status, drops, sessions, store, history"),
-        ("{\"do\":\"dance\"}", "\"dance\" is not known; there are status, drops, sessions, store, history"),
+        (
+            "{}",
+            "\"do\" is missing; it names one of status, drops, sessions, refusals, explain, store, history, trace",
+        ),
+        (
+            "{\"do\":\"dance\"}",
+            "\"dance\" is not known; there are status, drops, sessions, refusals, explain, store, history, trace",
+        ),
         ("{\"do\":\"status\",\"colour\":1}", "status: unknown field `colour`"),
         ("{\"do\":\"drops\",\"limit\":-1}", "drops: invalid value"),
         ("{\"do\":\"history\",\"topic\":\"t\"}", "history: this server keeps no history"),
@@ -371,7 +381,7 @@ fn a_server_that_has_stopped_is_still_told_of() {
     let subject = Subject { view: server.broker.view(), history: None };
     server.socket = None;
     let Server { broker, .. } = &mut server;
-    let options = Options { listen: vec![(Ipv4Addr::LOCALHOST, 0).into()], ..Options::default() };
+    let options = Options { listeners: vec![here()], ..Options::default() };
     std::mem::replace(broker, Broker::start(&options).unwrap()).shutdown();
     let drops = answer(&subject, b"{\"do\":\"drops\"}");
     assert_eq!(drops["ok"]["complete"], json!(false), "nobody is there to ask");

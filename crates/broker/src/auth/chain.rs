@@ -20,7 +20,7 @@ pub enum Anonymous {
 /// Asks methods in turn until one knows the client.
 ///
 /// A user name or password that none of them knows is refused, also where clients without them are let in. Where there is no
-/// method, there is nothing to check them with, and they mean nothing.
+/// method, or none that could know anybody, there is nothing to check them with, and they mean nothing.
 #[derive(Debug, Clone)]
 pub struct Chain {
     methods: Arc<[Arc<dyn Method>]>,
@@ -50,6 +50,11 @@ impl Chain {
         }
     }
 
+    /// Whether there is anybody who could log in.
+    fn has_logins(&self) -> bool {
+        self.methods.iter().any(|method| !method.is_idle())
+    }
+
     /// What becomes of a login that no method knows.
     fn otherwise(&self, login: &Login<'_>) -> Verdict {
         let unnamed = login.connect.username.is_none() && login.connect.password.is_none();
@@ -58,7 +63,7 @@ impl Chain {
             Anonymous::Here => login.peer.is_here(),
             Anonymous::Everybody => true,
         };
-        match (unnamed || self.methods.is_empty(), admitted) {
+        match (unnamed || !self.has_logins(), admitted) {
             (true, true) => self.guard(Verdict::Accept(Identity::default())),
             (true, false) => Verdict::Refuse {
                 reason: ReasonCode::NotAuthorized,
@@ -74,7 +79,7 @@ impl Chain {
     /// Where clients log in, nobody gets the session of another user.
     fn guard(&self, verdict: Verdict) -> Verdict {
         match verdict {
-            Verdict::Accept(identity) if !self.methods.is_empty() => {
+            Verdict::Accept(identity) if self.has_logins() => {
                 Verdict::Accept(Identity { guarded: true, ..identity })
             }
             verdict => verdict,
@@ -220,6 +225,40 @@ mod tests {
                 assert_eq!(user(&ask(&chain, None, AWAY).1).is_some(), away, "{anonymous:?}");
             }
         }
+    }
+
+    /// Knows nobody.
+    #[derive(Debug)]
+    struct Idle;
+
+    impl Method for Idle {
+        fn name(&self) -> &'static str {
+            "idle"
+        }
+
+        fn check(&self, _login: &Login<'_>) -> Outcome {
+            Outcome::Pass
+        }
+
+        fn is_idle(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_method_without_users_is_as_if_it_were_not_there() {
+        let chain = Chain::new(vec![Arc::new(Idle)], Anonymous::Here);
+        for name in [None, Some("x")] {
+            let verdict = ask(&chain, name, HERE).1;
+            assert!(
+                matches!(verdict, Verdict::Accept(Identity { user: None, guarded: false, .. })),
+                "{name:?}"
+            );
+            assert_eq!(user(&ask(&chain, name, AWAY).1), None);
+        }
+        let chain = Chain::new(vec![Arc::new(Idle), knows("a", false)], Anonymous::Here);
+        assert_eq!(user(&ask(&chain, Some("x"), HERE).1), None);
+        assert!(matches!(ask(&chain, None, HERE).1, Verdict::Accept(Identity { guarded: true, .. })));
     }
 
     #[test]

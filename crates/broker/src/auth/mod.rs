@@ -1,8 +1,20 @@
 //! Who may connect. One file for each way to find out.
 
+pub mod certificate;
 mod chain;
 mod current;
+mod encoding;
+pub mod hash;
+pub mod http;
+pub mod jwt;
+pub mod password_file;
+pub mod passwords;
 mod pool;
+#[cfg(test)]
+mod scene;
+pub mod scram;
+mod successes;
+pub mod users;
 
 use darter_codec::{Connect, ReasonCode};
 use darter_engine::access::Identity;
@@ -106,6 +118,11 @@ pub trait Method: Send + Sync + fmt::Debug {
 
     /// Forgets what it remembers of earlier logins.
     fn flush(&self) {}
+
+    /// True as long as there is nobody whom it could know. It is then as if it were not there.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
 
 /// What a method says of a login.

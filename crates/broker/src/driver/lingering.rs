@@ -7,6 +7,7 @@ use super::{LINGERING, Running};
 use crate::conn::{Conn, Discarded};
 use darter_engine::{LinkId, Output};
 use mio::Token;
+use std::io;
 
 /// How long a closed connection may take to read its last bytes, in milliseconds.
 const LINGER: u64 = 2_000;
@@ -41,12 +42,12 @@ impl Lingering {
             Err(_) => return Next::Over,
         }
         if self.last.is_empty() && !self.shut {
-            self.shut = true;
-            let _ = self.conn.stream.shut_write();
+            let outcome = self.conn.stream.shut_write();
+            self.shut = !outcome.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         }
         for _ in 0..READS {
             if self.ended {
-                return if self.last.is_empty() { Next::Over } else { Next::Wait };
+                return if self.shut { Next::Over } else { Next::Wait };
             }
             match self.conn.discard(buffer) {
                 Discarded::Some => {}
@@ -63,7 +64,8 @@ impl Running {
     /// Ends a connection of which the engine knows no more; `last` is what the client shall still get.
     pub(super) fn close(&mut self, link: LinkId, last: Output) {
         let Some(mut conn) = self.take_conn(link) else { return };
-        if last.is_empty() {
+        // Filters have last words of their own.
+        if last.is_empty() && !conn.stream.is_filtered() {
             return;
         }
         let registry = self.driver.poll.registry();

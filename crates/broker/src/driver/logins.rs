@@ -1,7 +1,7 @@
 //! Who connects: the authenticator is asked, at once, on another thread, or step by step.
 
 use super::Running;
-use crate::auth::{Answer, Job, Login, Step, Verdict};
+use crate::auth::{Answer, Job, Step, Verdict};
 use crate::inbox::Item;
 use darter_codec::Connect;
 use darter_engine::LinkId;
@@ -44,7 +44,10 @@ impl Running {
     pub(super) fn go_on(&mut self, link: LinkId, data: &[u8]) {
         let Some(conn) = self.conn(link) else { return };
         let Some(exchange) = &mut conn.exchange else { return };
-        let step = exchange.go_on(data);
+        let mut step = exchange.go_on(data);
+        if let Step::Accept { identity, .. } = &mut step {
+            *identity = conn.entry.mount(std::mem::take(identity));
+        }
         if !matches!(step, Step::Challenge(_)) {
             conn.exchange = None;
         }
@@ -53,20 +56,24 @@ impl Running {
 
     /// A verdict is there. The connection may be gone meanwhile.
     pub(super) fn decide(&mut self, link: LinkId, verdict: Verdict) {
+        let Some(conn) = self.conn(link) else { return };
+        let verdict = match verdict {
+            Verdict::Accept(identity) => Verdict::Accept(conn.entry.mount(identity)),
+            refusal @ Verdict::Refuse { .. } => refusal,
+        };
         self.driver.shard.handle_verdict(self.now, link, verdict);
     }
 
     fn ask(&mut self, link: LinkId, connect: &Connect) -> Option<Answer> {
-        let peer = self.conn(link)?.address.into();
-        let login = Login { connect, peer, certificate: None, listener: "", now: self.now };
-        Some(self.driver.authenticator.answer(&login))
+        let now = self.now;
+        let conn = self.conn(link)?;
+        Some(conn.entry.answer(&conn.stream, connect, now))
     }
 
     fn check_elsewhere(&mut self, link: LinkId, check: Box<dyn FnOnce() -> Verdict + Send>) {
-        let Some(address) = self.conn(link).map(|conn| conn.address) else { return };
+        let Some(origin) = self.peer(link.slot).map(Into::into) else { return };
         let inbox = self.driver.inboxes[usize::from(self.driver.index)].clone();
         let reply = Box::new(move |verdict| inbox.send(&mut vec![Item::Verdict { link, verdict }]));
-        let origin = darter_net::Peer::from(address).into();
         self.driver.pool.submit(Job { origin, check, reply });
     }
 }

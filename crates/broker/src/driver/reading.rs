@@ -2,6 +2,7 @@
 
 use super::{BUFFER_REST, Running};
 use crate::conn::{Arrived, ReadOutcome};
+use crate::event;
 use crate::large::LARGE_FROM;
 use bytes::Bytes;
 use darter_engine::LinkId;
@@ -79,7 +80,12 @@ impl Running {
         let (count, more) = match conn.read(buffer) {
             ReadOutcome::Bytes { count, more } => (count, more),
             ReadOutcome::Empty => return false,
-            ReadOutcome::Over => {
+            ReadOutcome::Again => return true,
+            ReadOutcome::Over(fault) => {
+                if let Some(fault) = fault {
+                    let (listener, address) = (conn.entry.name(), conn.stream.peer());
+                    event::TransportFailed { listener, address, fault: &fault }.emit();
+                }
                 self.driver.shard.lost(now, id);
                 return false;
             }

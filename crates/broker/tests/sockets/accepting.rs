@@ -2,7 +2,7 @@
 
 use darter_broker::access::Identity;
 use darter_broker::auth::{Login, Verdict};
-use darter_broker::{Broker, Options, StartError};
+use darter_broker::{Broker, ListenerOptions, Options, StartError};
 use darter_codec::{Connect, Packet, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, resume, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
@@ -27,7 +27,7 @@ fn as_user(connect: Connect, user: &'static str, password: &'static str) -> Conn
 
 battery! {
     fn who_is_refused_learns_the_reason_in_its_version(shards: u8) {
-        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(strict));
+        let server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = Arc::new(strict));
         let cases = [
             ("good", "secret", ReasonCode::Success),
             ("good", "wrong", ReasonCode::BadUserNameOrPassword),
@@ -50,7 +50,7 @@ battery! {
     }
 
     fn return_codes_4_and_5_are_on_the_wire(shards: u8) {
-        let server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(strict));
+        let server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = Arc::new(strict));
         for (user, code) in [("other", 4), ("banned", 5)] {
             let mut client = RawClient::open(server.address(), Version::V311).unwrap();
             client.send(as_user(connect_as(Version::V311, "a", true), user, "wrong")).unwrap();
@@ -128,7 +128,8 @@ battery! {
 #[test]
 fn a_port_in_use_is_an_error_that_names_it() {
     let server = BrokerFixture::new(1);
-    let options = Options { listen: vec![server.address()], shards: Some(1), ..Options::default() };
+    let listeners = vec![ListenerOptions::at(server.address())];
+    let options = Options { listeners, shards: Some(1), ..Options::default() };
     let error = Broker::start(&options).unwrap_err();
     assert!(matches!(error, StartError::Bind(_)));
     assert!(error.to_string().contains(&server.address().port().to_string()), "{error}");
@@ -137,9 +138,13 @@ fn a_port_in_use_is_an_error_that_names_it() {
 #[test]
 fn addresses_with_port_0_share_one_port() {
     let listen = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let options = Options {
-        listen: listen.map(|address| SocketAddr::new(address, 0)).to_vec(),
+    let listener = ListenerOptions {
+        addresses: listen.map(|address| SocketAddr::new(address, 0).into()).to_vec(),
         optional: vec![Ipv6Addr::LOCALHOST.into()],
+        ..ListenerOptions::default()
+    };
+    let options = Options {
+        listeners: vec![listener],
         shards: Some(2),
         status_interval: Duration::ZERO,
         ..Options::default()

@@ -93,7 +93,7 @@ fn a_reader_who_reads_is_not_overrun(shards: u8) {
     const EACH: usize = 245;
     let gate = Arc::new(Gate::default());
     let server = BrokerFixture::with(shards, |options| {
-        options.authenticator = gate.clone();
+        options.listeners[0].authenticator = gate.clone();
         options.limits.output_bytes = 512 * 1024;
     });
     let mut reader = RawClient::join(server.address(), connect("reader")).unwrap();

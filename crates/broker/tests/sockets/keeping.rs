@@ -4,7 +4,7 @@ use darter_broker::access::Identity;
 use darter_broker::auth::{Login, Verdict};
 use darter_broker::store::history::HistoryOptions;
 use darter_broker::store::{Answer, Keeper, MemoryStore, OpenError, Opened, Report, Store, in_memory};
-use darter_broker::{Broker, Options, StartError};
+use darter_broker::{Broker, ListenerOptions, Options, StartError};
 use darter_codec::record::{Batch, Change, SessionNumber};
 use darter_codec::{Packet, QoS, Version};
 use darter_testkit::packets::{connect, publish_1, resume, subscribe};
@@ -106,7 +106,7 @@ battery! {
     }
 
     fn a_shard_that_fails_is_noticed(shards: u8) {
-        let mut server = BrokerFixture::with(shards, |options| options.authenticator = Arc::new(trap));
+        let mut server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = Arc::new(trap));
         let watch = server.broker().watch();
         assert_eq!(watch.failure(), None);
         let waiting = thread::spawn(move || watch.wait());
@@ -142,10 +142,14 @@ battery! {
     }
 }
 
+fn here() -> ListenerOptions {
+    ListenerOptions::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
 #[test]
 fn a_store_that_cannot_be_opened_stops_the_start() {
     let options = Options {
-        listen: vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()],
+        listeners: vec![here()],
         shards: Some(3),
         store: Arc::new(|_| {
             Err(OpenError::Folder { folder: "data".into(), source: io::Error::other("the disk is gone") })
@@ -190,7 +194,7 @@ fn the_history_is_closed_before_the_folder_is_given_back_though_others_look_at_i
     let all_closed = Arc::new(AtomicBool::new(false));
     let landlord = (folder.path().join("history"), all_closed.clone());
     let options = Options {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listeners: vec![here()],
         shards: Some(1),
         history: Some(HistoryOptions::in_folder(&landlord.0)),
         store: Arc::new(move |shards| {
@@ -216,7 +220,7 @@ fn what_is_wrong_with_the_history_is_published() {
     let place = folder.path().join("history");
     std::fs::write(&place, "in the way").unwrap();
     let options = Options {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listeners: vec![here()],
         shards: Some(1),
         status_interval: Duration::from_millis(20),
         history: Some(HistoryOptions::in_folder(&place)),

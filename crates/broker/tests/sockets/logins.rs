@@ -107,7 +107,7 @@ fn challenge(packet: Option<Packet>) -> Vec<u8> {
 battery! {
     fn clients_are_served_while_a_login_is_checked(shards: u8) {
         let (method, hand) = slow();
-        let server = BrokerFixture::with(shards, |options| options.authenticator = with(method, Anonymous::Everybody));
+        let server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = with(method, Anonymous::Everybody));
         let mut waiting = RawClient::open(server.address(), Version::V5).unwrap();
         waiting.send(as_user("w", "slow")).unwrap();
         waiting.send(subscribe("w", QoS::AtMostOnce)).unwrap();
@@ -127,7 +127,7 @@ battery! {
     fn a_client_that_does_not_wait_for_its_verdict_leaves_nothing_behind(shards: u8) {
         let (method, hand) = slow();
         let server = BrokerFixture::with(shards, |options| {
-            options.authenticator = with(method, Anonymous::Everybody);
+            options.listeners[0].authenticator = with(method, Anonymous::Everybody);
             options.logins.threads = Some(1);
         });
         for _ in 0..3 {
@@ -153,7 +153,7 @@ battery! {
     fn a_full_pool_refuses_whoever_comes_next_as_busy(shards: u8) {
         let (method, hand) = slow();
         let server = BrokerFixture::with(shards, |options| {
-            options.authenticator = with(method, Anonymous::Everybody);
+            options.listeners[0].authenticator = with(method, Anonymous::Everybody);
             options.logins = LoginPoolOptions { threads: Some(1), waiting: 2, ..LoginPoolOptions::default() };
         });
         let mut checked = RawClient::open(server.address(), Version::V5).unwrap();
@@ -194,7 +194,7 @@ battery! {
 
     fn a_server_stops_although_a_login_is_being_checked(shards: u8) {
         let (method, hand) = slow();
-        let mut server = BrokerFixture::with(shards, |options| options.authenticator = with(method, Anonymous::Nobody));
+        let mut server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = with(method, Anonymous::Nobody));
         let mut client = RawClient::open(server.address(), Version::V5).unwrap();
         client.send(as_user("a", "slow")).unwrap();
         hand.begun();
@@ -205,7 +205,7 @@ battery! {
 
     fn enhanced_authentication_takes_as_many_steps_as_it_needs(shards: u8) {
         let (method, _hand) = slow();
-        let server = BrokerFixture::with(shards, |options| options.authenticator = with(method, Anonymous::Nobody));
+        let server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = with(method, Anonymous::Nobody));
         let hello = Connect { properties: properties([Property::AuthenticationMethod("twice".into())]), ..connect("a") };
         let mut client = RawClient::open(server.address(), Version::V5).unwrap();
         client.send(hello.clone()).unwrap();
@@ -239,7 +239,7 @@ battery! {
             _ => Verdict::Refuse { reason: ReasonCode::BadUserNameOrPassword, what: "somebody else" },
         };
         let current = Arc::new(Current::new(Arc::new(only("ann"))));
-        let server = BrokerFixture::with(shards, |options| options.authenticator = current.clone());
+        let server = BrokerFixture::with(shards, |options| options.listeners[0].authenticator = current.clone());
         let reason = |user| RawClient::connect(server.address(), as_user(user, user)).unwrap().1.reason;
         let mut ann = RawClient::join(server.address(), as_user("stays", "ann")).unwrap();
         assert_eq!((reason("ann"), reason("bob")), (ReasonCode::Success, ReasonCode::BadUserNameOrPassword));
@@ -259,6 +259,6 @@ fn an_authenticator_of_ones_own_may_answer_late() {
             Answer::Later(Box::new(move || Verdict::Accept(Identity::of_user(&*user))))
         }
     }
-    let server = BrokerFixture::with(1, |options| options.authenticator = Arc::new(Own));
+    let server = BrokerFixture::with(1, |options| options.listeners[0].authenticator = Arc::new(Own));
     RawClient::join(server.address(), as_user("a", "ann")).unwrap();
 }

@@ -31,9 +31,11 @@ macro_rules! battery {
 
 mod accepting;
 mod bursts;
-
 mod keeping;
+mod layers;
+mod listeners;
 mod logins;
 mod messages;
 mod rude;
+mod rules;
 mod stopping;

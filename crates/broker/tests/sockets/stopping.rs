@@ -1,5 +1,6 @@
 //! The end of a server.
 
+use darter_broker::ListenerOptions;
 use darter_codec::{Packet, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, subscribe};
 use darter_testkit::{BrokerFixture, RawClient};
@@ -59,7 +60,7 @@ battery! {
         let mut client = RawClient::join(address, connect("a")).unwrap();
         drop(server);
         assert!(matches!(client.receive().unwrap(), Some(Packet::Disconnect(_))));
-        let again = BrokerFixture::with(shards, |options| options.listen = vec![address]);
+        let again = BrokerFixture::with(shards, |options| options.listeners = vec![ListenerOptions::at(address)]);
         RawClient::join(again.address(), connect("a")).unwrap();
     }
 }

@@ -12,7 +12,7 @@ Each line is a client, a topic and a reason, with the number of messages since t
 come first. Reasons: queue-full (the session's queue had no room), slow-reader (QoS 0 for a client that reads too slowly), \
 packet-too-large (for what the client accepts), expired, offline (QoS 0 while the client was away), no-member (a shared \
 subscription without a member that could take it), session-ended (before its queue was sent), refused (clients may not \
-publish there), store-full (the disk had no room). A topic # stands for a queue's messages on any topics.
+publish there), store-full (the disk had no room), denied (by the rules). A topic # stands for a queue's messages on any topics.
 
 Examples:
   darter drops                       of all clients

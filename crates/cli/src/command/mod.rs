@@ -11,6 +11,7 @@ mod outcome;
 mod plain;
 mod property_flags;
 mod publish;
+mod refusals;
 mod rules;
 mod running_server;
 mod serve;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Drops(drops::Arguments),
     /// Ask the running server for its sessions: who is there, who is away, what waits
     Sessions(sessions::Arguments),
+    /// Ask the running server what clients were refused lately, and why
+    Refusals(refusals::Arguments),
     /// Follow one client's packets live
     Trace(trace::Arguments),
     /// Ask whether a client may do something, what decides, and what would change it
@@ -70,6 +73,7 @@ impl Command {
             Self::Status(arguments) => status::run(&arguments),
             Self::Drops(arguments) => drops::run(&arguments),
             Self::Sessions(arguments) => sessions::run(&arguments),
+            Self::Refusals(arguments) => refusals::run(&arguments),
             Self::Trace(arguments) => trace::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Acl(arguments) => acl::run(&arguments),

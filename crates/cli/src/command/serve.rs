@@ -119,10 +119,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     #[cfg(unix)]
     let administration = administration::open(folder.as_deref(), &broker);
 
-    let addresses = banner::json(broker.addresses());
+    let addresses = banner::json(broker.listening());
     match arguments.print_addresses {
         Some(Format::Json) => say(&addresses),
-        None => say(&banner::text(broker.addresses(), folder.as_deref(), &banner::program())),
+        None => say(&banner::text(broker.listening(), folder.as_deref(), &banner::program())),
     }
     if let Some(mut ready) = ready {
         ready.write_all(addresses.as_bytes()).context("cannot write to the descriptor of --ready-fd")?;

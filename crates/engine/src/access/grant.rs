@@ -5,6 +5,7 @@ use super::{Action, Actions, EVENTS, Effect, Origin, Rule, is_free};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use darter_codec::topic;
 
 /// What one client may do.
@@ -45,6 +46,17 @@ pub enum Why {
     Unnamed,
     /// What the server tells of single clients is for those who are named in a rule of its own.
     Events,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRules => f.write_str("there are no rules"),
+            Self::Rule(origin) => write!(f, "the rule \"{}\" ({origin})", origin.text),
+            Self::Unnamed => f.write_str("no rule allows it"),
+            Self::Events => f.write_str("it tells of other clients, and no rule of its own allows it"),
+        }
+    }
 }
 
 /// How much of what a subscription's filter matches may be received.

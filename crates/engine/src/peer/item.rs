@@ -1,5 +1,6 @@
 //! What goes from one shard to another.
 
+use crate::access::Grant;
 use crate::forward::Frames;
 use crate::groups::Member;
 use crate::interest::Interests;
@@ -57,6 +58,15 @@ pub enum PeerItem {
         member: SessionNumber,
         /// Whether it is connected.
         online: bool,
+    },
+    /// What a member may receive has changed.
+    Granted {
+        /// `$share/group/filter`.
+        key: Arc<str>,
+        /// The session.
+        member: SessionNumber,
+        /// What it may receive; `None` where nothing restricts it.
+        grant: Option<Arc<Grant>>,
     },
     /// A message that a member could not finish, for another member of the group.
     Reroute {

@@ -25,7 +25,7 @@ mod wildcards;
 pub use matching::Matches;
 pub use retained::RetainedTree;
 pub use scan::ScanCursor;
-pub use subscribers::Subscriber;
+pub use subscribers::{Look, Subscriber};
 pub use subscriptions::{FilterId, SubscriptionTree};
 
 /// Ids have 32 bits: memory ends before they do.

@@ -4,7 +4,7 @@ use super::hash::Hasher;
 use super::number;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use darter_codec::SubscriptionOptions;
+use darter_codec::{QoS, RetainHandling, SubscriptionOptions};
 use hashbrown::HashTable;
 use slab::Slab;
 
@@ -18,21 +18,71 @@ pub struct Subscriber {
     pub session: u32,
     /// Subscription identifier (section 3.8.2.1.2), 0 for none.
     pub identifier: u32,
-    options: SubscriptionOptions,
+    qos: QoS,
+    no_local: bool,
+    retain_as_published: bool,
+    /// When retained messages are sent, and what is to be asked for each message.
+    rest: u8,
 }
+
+/// What is to be asked before a message goes through a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing: all that the filter matches may be received.
+    Never,
+    /// Whether the session may receive the topic.
+    Each,
+    /// Nothing: the session may not have the subscription now, and nothing goes through it.
+    Closed,
+}
+
+/// Bits of `rest`.
+const RETAIN_HANDLING: u8 = 0b11;
+const EACH: u8 = 0b100;
+const CLOSED: u8 = 0b1000;
 
 impl Subscriber {
     /// A subscription of the session in slot `session`; `identifier` 0 means none.
     #[must_use]
     pub fn new(session: u32, options: SubscriptionOptions, identifier: u32) -> Subscriber {
-        Subscriber { session, identifier, options }
+        let SubscriptionOptions { qos, no_local, retain_as_published, retain_handling } = options;
+        let rest = retain_handling as u8;
+        Subscriber { session, identifier, qos, no_local, retain_as_published, rest }
+    }
+
+    /// The same subscription with something else to be asked.
+    #[must_use]
+    pub fn with_look(self, look: Look) -> Subscriber {
+        let look = match look {
+            Look::Never => 0,
+            Look::Each => EACH,
+            Look::Closed => CLOSED,
+        };
+        Subscriber { rest: self.rest & RETAIN_HANDLING | look, ..self }
+    }
+
+    /// What is to be asked before a message goes through it.
+    #[inline]
+    #[must_use]
+    pub fn look(&self) -> Look {
+        match self.rest & (EACH | CLOSED) {
+            0 => Look::Never,
+            EACH => Look::Each,
+            _ => Look::Closed,
+        }
     }
 
     /// The subscription options (section 3.8.3.1).
     #[inline]
     #[must_use]
     pub fn options(&self) -> SubscriptionOptions {
-        self.options
+        let retain_handling = match self.rest & RETAIN_HANDLING {
+            0 => RetainHandling::Send,
+            1 => RetainHandling::SendIfNew,
+            _ => RetainHandling::DoNotSend,
+        };
+        let Subscriber { qos, no_local, retain_as_published, .. } = *self;
+        SubscriptionOptions { qos, no_local, retain_as_published, retain_handling }
     }
 }
 

@@ -59,6 +59,7 @@ fn each_order(test: fn(&mut Pair)) {
     }
 }
 
+mod access;
 mod aliases;
 mod authentication;
 mod commits;

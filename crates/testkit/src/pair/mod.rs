@@ -16,7 +16,7 @@ use crate::dice::Dice;
 use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
 use darter_codec::{Connect, Message, ReasonCode};
-use darter_engine::access::Identity;
+use darter_engine::access::{Identity, Policy};
 use darter_engine::{Allowance, Counters, DropReason, Event, Limits, Place, Shard, Step, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node, Undecided};
@@ -38,13 +38,16 @@ pub struct Setup {
     pub limits: Limits,
     /// When the stores commit.
     pub commits: Commits,
+    /// What clients may do.
+    pub policy: Arc<Policy>,
     /// Everything flows in an order drawn from this; without it in a fixed one.
     pub seed: Option<u64>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { shards: 1, key: 1, limits: Limits::default(), commits: Commits::AtOnce, seed: None }
+        let policy = Arc::new(Policy::open());
+        Self { shards: 1, key: 1, limits: Limits::default(), commits: Commits::AtOnce, policy, seed: None }
     }
 }
 
@@ -131,6 +134,15 @@ impl Pair {
         self.verdict = verdict;
     }
 
+    /// Gives the server other rules, now and for later starts.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.setup.policy = Arc::new(policy);
+        for node in &mut self.nodes {
+            node.shard.set_policy(self.setup.policy.clone());
+            node.touched = true;
+        }
+    }
+
     /// What the server says to Authentication Data, whatever the method is called. Without it the server knows no method.
     pub fn set_step(&mut self, step: fn(&[u8]) -> Step) {
         self.step = Some(step);
@@ -187,6 +199,9 @@ impl Pair {
             records: Vec::new(),
         };
         self.nodes = (0..shards).map(node).collect();
+        for node in &mut self.nodes {
+            node.shard.set_policy(self.setup.policy.clone());
+        }
         let lanes = usize::from(shards) * usize::from(shards);
         self.lanes = (0..lanes).map(|_| VecDeque::new()).collect();
         self.held_lanes = vec![false; lanes];

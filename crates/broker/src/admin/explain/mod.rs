@@ -10,9 +10,11 @@ pub use change::Change;
 pub use edit::{Edit, Place};
 pub use question::{ExplainRequest, Question, Wish};
 
+use super::{Refusal, Subject};
 use crate::access::{Action, Decision, Effect, Identity, Origin, Policy, Reach, Rule, Who, Why};
 use crate::topic::{self, SharedFilter};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The answer to a [`Question`].
@@ -52,6 +54,11 @@ impl Explanation {
     fn of_server(why: String) -> Self {
         Self { allowed: false, why, rule: None, change: None, notes: Vec::new() }
     }
+}
+
+/// Answers by the rules that the server goes by now.
+pub(super) fn answer(subject: &Subject, request: &ExplainRequest) -> Result<Value, Refusal> {
+    Ok(json!(explain(&subject.view.policy(), &request.question()?)))
 }
 
 /// Answers by the rules.
