@@ -178,13 +178,11 @@ impl Shard {
         let Some(login) = link.login.as_mut() else { return true };
         let connect = login.connect.clone();
         match login.decided.take() {
-            Some(Decided::Admit { identity, data }) => {
-                if self.may_enter(now, id, &connect, &identity) {
-                    self.let_in(now, id, &connect, &identity, data);
-                }
+            Some(Decided::Admit { identity, data }) if self.may_enter(now, id, &connect, &identity) => {
+                self.let_in(now, id, &connect, &identity, data);
             }
             Some(Decided::Refuse { reason, what }) => self.refuse(now, id, Some(&connect), reason, what),
-            None => {}
+            Some(Decided::Admit { .. }) | None => {}
         }
         true
     }
