@@ -49,8 +49,8 @@ pub use setup::{META_FOLDER, OptionsError, Reloaded, Running, Setup};
 pub use ways::WaysError;
 
 use acl_file::AclFileError;
-use darter_broker::access::Policy;
 use darter_broker::Options;
+use darter_broker::access::Policy;
 use document::Source;
 use std::path::Path;
 use std::str::FromStr;

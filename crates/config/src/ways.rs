@@ -82,8 +82,7 @@ impl Ways {
 
     /// What is set up for logging in, by its names in the file.
     fn set_up(&self, config: &Config, listener: &Listener) -> Vec<&'static str> {
-        let by_certificate =
-            config.all_listeners().any(|listener| listener.user_from != UserFrom::Password);
+        let by_certificate = config.all_listeners().any(|listener| listener.user_from != UserFrom::Password);
         [
             (self.password_file.is_some(), "password_file"),
             (self.jwt.is_some(), "[auth.jwt]"),
@@ -111,7 +110,8 @@ impl Ways {
                     let why = "allow_anonymous is not written, and nothing is set up for logging in";
                     (Anonymous::Here, why.into())
                 } else {
-                    let why = format!("allow_anonymous is not written, and there is {}", set_up.join(" and "));
+                    let why =
+                        format!("allow_anonymous is not written, and there is {}", set_up.join(" and "));
                     (Anonymous::Nobody, why)
                 }
             }
@@ -149,13 +149,11 @@ impl Ways {
         }
         let file = self.password_file.clone().filter(|_| wants(WayIn::PasswordFile));
         let users = self.users.clone().filter(|_| wants(WayIn::Users));
-        let sources: Vec<Arc<dyn Source>> = [
-            file.map(|file| file as Arc<dyn Source>),
-            users.map(|users| users as Arc<dyn Source>),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let sources: Vec<Arc<dyn Source>> =
+            [file.map(|file| file as Arc<dyn Source>), users.map(|users| users as Arc<dyn Source>)]
+                .into_iter()
+                .flatten()
+                .collect();
         if !sources.is_empty() {
             methods.push(Arc::new(Passwords::new(sources).ok_or(WaysError::Random)?));
         }
@@ -170,15 +168,20 @@ impl Ways {
     fn check(&self, listener: &Listener) -> Result<(), WaysError> {
         for way in listener.authenticators.iter().flatten() {
             let (is_there, missing) = match way {
-                WayIn::PasswordFile => (self.password_file.is_some(), "[auth] has no password_file; write it"),
-                WayIn::Jwt => (self.jwt.is_some(), "there is no [auth.jwt]; write it with key_file or jwks_file"),
+                WayIn::PasswordFile => {
+                    (self.password_file.is_some(), "[auth] has no password_file; write it")
+                }
+                WayIn::Jwt => {
+                    (self.jwt.is_some(), "there is no [auth.jwt]; write it with key_file or jwks_file")
+                }
                 WayIn::Http => (self.http.is_some(), "there is no [auth.http]; write it with url"),
                 WayIn::Certificate => {
                     (field(listener).is_some(), "it takes no user names from certificates; write user_from")
                 }
-                WayIn::Users | WayIn::Scram => {
-                    (self.users.is_some(), "a server in memory keeps no users; write data_dir below [storage]")
-                }
+                WayIn::Users | WayIn::Scram => (
+                    self.users.is_some(),
+                    "a server in memory keeps no users; write data_dir below [storage]",
+                ),
             };
             if !is_there {
                 return Err(WaysError::NotSetUp { section: listener.section(), way: way.word(), missing });
@@ -263,7 +266,8 @@ impl JwtAuth {
 
 impl HttpAuth {
     fn options(&self) -> Option<http::Options> {
-        let (timeout, at_once, cache, authority) = (self.timeout, self.at_once, self.cache, self.authority.clone());
+        let (timeout, at_once, cache, authority) =
+            (self.timeout, self.at_once, self.cache, self.authority.clone());
         let options = http::Options::new(self.url.clone()?);
         Some(http::Options { timeout, at_once, cache, authority, ..options })
     }

@@ -55,7 +55,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "TOPIC", help_heading = "Who and what")]
     topic: Option<String>,
 
-    /// For connect: name of the listener [default: the one of the section [listener]]
+    /// For connect: name of the listener [default: the first one]
     #[arg(long, value_name = "NAME", help_heading = "Who and what")]
     listener: Option<String>,
 

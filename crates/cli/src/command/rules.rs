@@ -53,7 +53,9 @@ impl Rules {
     /// The explanation, as the running server gives it.
     pub(crate) fn explain(&mut self, question: &Question) -> anyhow::Result<Value> {
         match (self, question) {
-            (Self::Written(policy, _), Question::Do(request)) => Ok(json!(explain(policy, &request.question()?))),
+            (Self::Written(policy, _), Question::Do(request)) => {
+                Ok(json!(explain(policy, &request.question()?)))
+            }
             (Self::Written(_, doors), Question::Connect(request)) => Ok(json!(request.explain(doors)?)),
             (Self::Live(server), question) => Ok(server.ask("explain", question.request())?),
         }

@@ -102,7 +102,8 @@ fn listening_for_everybody_without_a_login_takes_the_words_for_it() {
             assert!(line.contains(part), "{part}: {line}");
         }
     }
-    let web = file("open-web.toml", "[listener.web]\ntransport = \"websocket\"\nbind = \"0.0.0.0\"\nport = 0\n");
+    let web =
+        file("open-web.toml", "[listener.web]\ntransport = \"websocket\"\nbind = \"0.0.0.0\"\nport = 0\n");
     assert!(open(&["--config", &web]).only_line().contains("[listener.web] would be open"));
     let server = Server::start(darter(&[&QUIET[..], &["--bind", "0.0.0.0", "--allow-anonymous"]].concat()));
     connack(&server.addresses()[0].replace("0.0.0.0", "127.0.0.1"));

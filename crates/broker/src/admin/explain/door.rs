@@ -98,9 +98,12 @@ impl Door {
             Anonymous::Nobody => (false, "nobody is let in without a user name"),
         };
         let mut explanation = self.answer(allowed, format!("{who}: {}", self.anonymous_why));
-        let proofs: Vec<_> = self.ways.iter().filter(|way| way.knows.is_none()).map(|way| &*way.name).collect();
+        let proofs: Vec<_> =
+            self.ways.iter().filter(|way| way.knows.is_none()).map(|way| &*way.name).collect();
         if !allowed && !proofs.is_empty() {
-            explanation.notes.push(format!("it may log in by {}, which bring a user name", proofs.join(" or ")));
+            explanation
+                .notes
+                .push(format!("it may log in by {}, which bring a user name", proofs.join(" or ")));
         }
         let wish = if allowed { "false" } else { "true" };
         explanation.notes.push(format!("allow_anonymous = {wish} in {} would change that", self.section));
@@ -128,7 +131,9 @@ impl Door {
         }
         if self.ways.is_empty() {
             let mut explanation = self.without_a_name(visitor);
-            explanation.notes.insert(0, "there is no way to log in here, and a user name means nothing".into());
+            explanation
+                .notes
+                .insert(0, "there is no way to log in here, and a user name means nothing".into());
             return explanation;
         }
         let all: Vec<_> = self.ways.iter().map(|way| &*way.name).collect();

@@ -123,7 +123,13 @@ impl Words<'_> {
                 ));
             }
         }
-        Ok(Question::Connect(ConnectRequest { action: Connecting::Connect, user, listener, address, version: None }))
+        Ok(Question::Connect(ConnectRequest {
+            action: Connecting::Connect,
+            user,
+            listener,
+            address,
+            version: None,
+        }))
     }
 
     fn expect(&mut self, wanted: &str) -> Result<(), String> {
@@ -162,7 +168,8 @@ mod tests {
             topic: "home/door".into(),
         };
         assert_eq!(plain, Expectation { line: 1, allowed: true, question: Question::Do(expected) });
-        let text = "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ";
+        let text =
+            "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ";
         assert!(!read(text).allowed);
         let full = request(text);
         assert_eq!((full.user.as_deref(), full.client.as_str()), (Some("ann smith"), "b 1"));
@@ -199,7 +206,10 @@ mod tests {
         let cases: [(&str, &str); 13] = [
             ("permit ann publish a", "\"permit\" is neither allow nor deny; "),
             ("allow", "the line ends where a user name or anonymous should stand; "),
-            ("allow ann", "the line ends where publish, retain, subscribe, receive or connect should stand; "),
+            (
+                "allow ann",
+                "the line ends where publish, retain, subscribe, receive or connect should stand; ",
+            ),
             ("allow ann write a", "\"write\" is not known; "),
             ("allow ann \"publish\" a", "\"publish\" is not known; "),
             ("allow ann publish", "the topic is missing; "),

@@ -67,7 +67,9 @@ impl<'s> Reloading<'s> {
                 self.doors.replace(self.running.doors().to_vec());
                 tracing::info!(rules, "the new rules and ways to log in count");
                 if needs_restart {
-                    tracing::warn!("other settings have changed too, and count when the server is started again");
+                    tracing::warn!(
+                        "other settings have changed too, and count when the server is started again"
+                    );
                 }
             }
             Err(error) => {

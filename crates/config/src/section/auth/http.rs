@@ -66,7 +66,7 @@ pub(super) const SECTION: Section = Section {
                 word: None,
                 get: |c| u64::try_from(c.auth.http.timeout.as_millis()).ok(),
                 set: |c, value| {
-                    c.auth.http.timeout = value.map_or(c.auth.http.timeout, Duration::from_millis)
+                    c.auth.http.timeout = value.map_or(c.auth.http.timeout, Duration::from_millis);
                 },
             }),
         },
