@@ -13,7 +13,7 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["ciphers", "ciphers_tls1.3", "ciphers_tls13", "dhparamfile"], CIPHERS),
     (&["tls_engine", "tls_engine_kpass_sha1", "tls_keyform"], "keys are read from files: write key"),
     (&["certfile", "cert_file", "cert"], "write certificate"),
-    (&["keyfile", "key_file"], "write key"),
+    (&["keyfile"], "write key"),
     (&["cafile", "ca_file", "capath"], "write client_ca, a file with the authorities of client certificates"),
     (&["crlfile"], "write crl"),
     (&["require_certificate"], "write client_certificate = \"required\""),
