@@ -19,7 +19,7 @@ pub(super) fn text(listening: &[Listening], folder: Option<&Path>, program: &str
         let _ = writeln!(text, "  Open to    programs on this computer only");
         let _ = writeln!(
             text,
-            "             (for the network: {program} serve --bind 0.0.0.0; there are no passwords yet)"
+            "             (for the network: set up passwords, then --bind 0.0.0.0; see docs/access.md)"
         );
     } else if listening.iter().any(|open| !open.address.is_here() && !open.asks_for_logins) {
         let _ = writeln!(text, "  Open to    everybody who can reach this computer, without a password");
@@ -30,7 +30,10 @@ pub(super) fn text(listening: &[Listening], folder: Option<&Path>, program: &str
         Some(folder) => writeln!(text, "  State      kept in {}", folder.display()),
         None => writeln!(text, "  State      in memory; it is gone when the server stops"),
     };
-    let (where_to, quote) = (connection_flags(listening), if cfg!(windows) { '"' } else { '\'' });
+    let (mut where_to, quote) = (connection_flags(listening), if cfg!(windows) { '"' } else { '\'' });
+    if listening.first().is_some_and(|open| open.asks_for_logins) {
+        where_to.push_str(" -u USER -P PASSWORD");
+    }
     let _ = writeln!(text, "\nTry it, in two other terminals:\n");
     let _ = writeln!(text, "  {program} sub{where_to} -t {quote}#{quote} -v");
     let _ = writeln!(text, "  {program} pub{where_to} -t hello -m world");
