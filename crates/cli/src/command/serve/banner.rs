@@ -30,10 +30,7 @@ pub(super) fn text(listening: &[Listening], folder: Option<&Path>, program: &str
         Some(folder) => writeln!(text, "  State      kept in {}", folder.display()),
         None => writeln!(text, "  State      in memory; it is gone when the server stops"),
     };
-    let (mut where_to, quote) = (connection_flags(listening), if cfg!(windows) { '"' } else { '\'' });
-    if listening.first().is_some_and(|open| open.asks_for_logins) {
-        where_to.push_str(" -u USER -P PASSWORD");
-    }
+    let (where_to, quote) = (connection_flags(listening), if cfg!(windows) { '"' } else { '\'' });
     let _ = writeln!(text, "\nTry it, in two other terminals:\n");
     let _ = writeln!(text, "  {program} sub{where_to} -t {quote}#{quote} -v");
     let _ = writeln!(text, "  {program} pub{where_to} -t hello -m world");
