@@ -1,9 +1,9 @@
 //! What stands in a file arrives in the server's options.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use darter_broker::RatePolicy;
 use darter_broker::net::Address;
 use darter_broker::store::history::{HistoryOptions, Place};
-use darter_broker::RatePolicy;
 use darter_config::{Config, DataDir, Durability, FileError, History, Level, Limits, QueuePolicy, Storage};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -75,7 +75,8 @@ fn at_sighup_everything_is_read_again() {
     let server = place.serve();
     place.write("passwords", &format!("{ANN}{BOB}"));
     place.write("acl", "user bob\ntopic write #\n");
-    let config = format!("{CONFIG}[roles.more]\nusers = \"carl\"\nallow = \"write #\"\n[limits]\ninflight = 7\n");
+    let config =
+        format!("{CONFIG}[roles.more]\nusers = \"carl\"\nallow = \"write #\"\n[limits]\ninflight = 7\n");
     place.write("darter.toml", &config);
     server.signal(Signal::SIGHUP);
     while !place.allows("bob", "ann/x") {}
@@ -84,7 +85,11 @@ fn at_sighup_everything_is_read_again() {
     let ended = server.stop(Signal::SIGTERM);
     assert_eq!(ended.code, Some(0), "SIGHUP did not stop it");
     assert!(ended.err.contains("the new rules and ways to log in count"), "{}", ended.err);
-    assert!(ended.err.contains("other settings have changed too, and count when the server is started again"), "{}", ended.err);
+    assert!(
+        ended.err.contains("other settings have changed too, and count when the server is started again"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -182,19 +187,26 @@ fn who_may_connect_is_explained_by_listener_address_and_version() {
         let (allowed, text) = ask(&["--user", "bob"]);
         assert!(!allowed && text.contains("bob is not in the password file "), "{text}");
         let (allowed, text) = ask(&["--user", "ann", "--mqtt", "3.1.1"]);
-        assert!(!allowed && text.contains("[listener] takes MQTT 5 only, and the client speaks 3.1.1"), "{text}");
+        assert!(
+            !allowed && text.contains("[listener] takes MQTT 5 only, and the client speaks 3.1.1"),
+            "{text}"
+        );
         let none = finished(place.0.darter(&[&["explain", "connect", "--listener", "no"], source].concat()));
         assert_eq!(none.code, Some(2));
         assert!(none.only_line().contains("there is no such listener; there are default, open"), "{none:?}");
     }
-    place.write("expected", "deny anonymous connect\nallow anonymous connect to open from 192.0.2.1\nallow ann connect\n");
+    place.write(
+        "expected",
+        "deny anonymous connect\nallow anonymous connect to open from 192.0.2.1\nallow ann connect\n",
+    );
     let ended = finished(place.0.darter(&["acl", "test", &place.path("expected")]));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     // What it says is what happens.
     let (first, open) = (server.addresses()[0].clone(), server.addresses().pop().unwrap());
     assert_ne!(first, open);
     let port = |address: &str| address.rsplit_once(':').unwrap().1.to_owned();
-    let code = |port: &str| finished(place.0.darter(&["pub", "-p", port, "-t", "a", "-m", "x", "-V", "5"])).code;
+    let code =
+        |port: &str| finished(place.0.darter(&["pub", "-p", port, "-t", "a", "-m", "x", "-V", "5"])).code;
     assert_ne!(code(&port(&first)), Some(0));
     assert_eq!(code(&port(&open)), Some(0));
 }

@@ -182,7 +182,13 @@ const SECTION: Section = Section {
             "Most levels (parts between slashes) of a topic name or filter."
         ),
         limit!(subscriptions, Count, 1..=100_000_000, "Most subscriptions of one session."),
-        any_limit!(publish_messages, Count, 1..=10_000_000, "any", "Most messages that one client may publish in a second."),
+        any_limit!(
+            publish_messages,
+            Count,
+            1..=10_000_000,
+            "any",
+            "Most messages that one client may publish in a second."
+        ),
         any_limit!(
             publish_bytes,
             Bytes,
@@ -235,7 +241,12 @@ const SECTION: Section = Section {
             "So many times in a row one client may take another's place under the same client identifier before that is \
              taken for a fight of two clients, which is told with both addresses and slowed down."
         ),
-        limit!(takeover_window, Milliseconds, 1_000..=3_600_000, "When nobody has taken the place for so long, the row ends."),
+        limit!(
+            takeover_window,
+            Milliseconds,
+            1_000..=3_600_000,
+            "When nobody has taken the place for so long, the row ends."
+        ),
         limit!(
             takeover_delay,
             Milliseconds,
