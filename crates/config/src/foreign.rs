@@ -34,7 +34,7 @@ const NAMES: &[(&[&str], &str)] = &[
     ),
     (&["enable_proxy_protocol", "proxy_protocol"], "write proxy_protocol_from with the proxies' networks"),
     (&["plugin", "auth_plugin", "auth_plugin_deny_special_chars"], "write [auth.http] or [auth.jwt] instead"),
-    (&["dynamic_security", "dynsec"], "write [roles.NAME], and keep users with darter user"),
+    (&["dynamic_security", "dynsec"], "write [roles.NAME], and a password_file below [auth]"),
     (&["clientid_prefixes"], "write a rule with %c below [roles.everyone]"),
     (
         &["allow_zero_length_clientid", "auto_id_prefix"],

@@ -47,8 +47,8 @@ pub enum OptionsError {
     },
     /// A listener would let everybody in.
     #[error(
-        "{section} would be open to everybody who can reach {address}, without a login: 'darter serve --lan' makes a user with a \
-         password and listens for the network, and --allow-anonymous (allow_anonymous = true in {section}) lets everybody in"
+        "{section} would be open to everybody who can reach {address}, without a login: set up passwords (password_file in [auth], see \
+         docs/access.md), or let everybody in with --allow-anonymous (allow_anonymous = true in {section})"
     )]
     Open {
         /// The section.

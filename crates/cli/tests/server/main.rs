@@ -4,6 +4,7 @@
 
 mod administration;
 mod certificates;
+mod reloading;
 mod rules;
 mod serve;
 mod started;

@@ -98,7 +98,7 @@ fn listening_for_everybody_without_a_login_takes_the_words_for_it() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
         let line = ended.only_line();
         assert!(line.starts_with("darter: [listener] would be open to everybody who can reach "), "{line}");
-        for part in [bind, "darter serve --lan", "--allow-anonymous", "allow_anonymous = true"] {
+        for part in [bind, "password_file", "--allow-anonymous", "allow_anonymous = true"] {
             assert!(line.contains(part), "{part}: {line}");
         }
     }

@@ -34,7 +34,7 @@ const SECTION: Section = Section {
     keys: &[
         Key {
             name: "password_file",
-            meaning: "A file of users with hashed passwords, as mosquitto_passwd and darter passwd write it.",
+            meaning: "A file of users with hashed passwords, as mosquitto_passwd writes it.",
             kind: Kind::File {
                 example: "passwords.txt",
                 get: |c| c.auth.password_file.as_deref(),
