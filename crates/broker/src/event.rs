@@ -27,6 +27,9 @@ pub(crate) fn emit(event: &Event, address: impl Fn(u32) -> Option<Peer>) {
             ClientRefused { client: client.as_deref(), address: address(*link), reason: *reason, what }
                 .emit();
         }
+        Event::Fight { client, old, new, takeovers } => {
+            ClientsFight { client, old: address(*old), new: address(*new), takeovers: *takeovers }.emit();
+        }
         Event::Disconnected { link, client, ending } => {
             ClientDisconnected { client: client.as_deref(), address: address(*link), ending }.emit();
         }
@@ -91,6 +94,34 @@ impl ClientRefused<'_> {
     fn emit(&self) {
         let client = self.client.unwrap_or("");
         tracing::warn!(?client, address = %Shown(self.address), reason = ?self.reason, "connection refused: {}", self.what);
+    }
+}
+
+/// Several clients use one client identifier.
+struct ClientsFight<'a> {
+    client: &'a str,
+    old: Option<Peer>,
+    new: Option<Peer>,
+    takeovers: u32,
+}
+
+impl ClientsFight<'_> {
+    fn emit(&self) {
+        let Self { client, takeovers, .. } = *self;
+        let (old, new) = (Shown(self.old), Shown(self.new));
+        let ip = |peer: Option<Peer>| peer.and_then(|peer| peer.ip());
+        if ip(self.old) == ip(self.new) {
+            tracing::warn!(
+                takeovers,
+                "client identifier {client:?} connects again and again, from {old} and from {new}: either two programs there \
+                 use it, then give each its own; or one connects anew before its old connection has ended"
+            );
+        } else {
+            tracing::warn!(
+                takeovers,
+                "two clients use the client identifier {client:?}: {old} and {new}; give each its own"
+            );
+        }
     }
 }
 

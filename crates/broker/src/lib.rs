@@ -36,7 +36,7 @@ pub use broker::{Broker, Listening, StartError};
 pub use darter_codec::record::Durability;
 pub use darter_codec::{Version, topic};
 pub use darter_engine::access;
-pub use darter_engine::{Drop, DropReason, Limits, QueuePolicy, SessionSeen};
+pub use darter_engine::{Drop, DropReason, Limits, QueuePolicy, RatePolicy, SessionSeen};
 pub use darter_net as net;
 pub use darter_store as store;
 pub use failure::{ShardFailure, Watch};

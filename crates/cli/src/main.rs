@@ -22,7 +22,7 @@ First steps, each in a terminal of its own:
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "darter", version, about = ABOUT, after_help = FIRST_STEPS)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// An error with its causes; some say their cause themselves.
-fn whole(error: &anyhow::Error) -> String {
+pub(crate) fn whole(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

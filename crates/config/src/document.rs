@@ -102,17 +102,17 @@ impl Reader<'_> {
         self.problem(place, format!("{name} is outside of every section; {hint}"));
     }
 
-    /// Reads the keys of a section, which stands at `place`, into `target`. Returns everything else in the table.
+    /// Reads the keys of a section, which stands at `place`, into `target`. Returns everything else among the entries.
     pub(crate) fn section<'t, T>(
         &mut self,
         section: &Section<T>,
         path: &str,
         place: usize,
-        table: &'t DeTable<'t>,
+        entries: Vec<Other<'t>>,
         target: &mut T,
     ) -> Vec<Other<'t>> {
         let (before, mut others) = (self.problems.len(), Vec::new());
-        for other in Other::all(table) {
+        for other in entries {
             match section.keys.iter().find(|key| key.name == other.name) {
                 Some(key) => self.key(path, key, other.value, target),
                 None => others.push(other),

@@ -13,7 +13,7 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["ciphers", "ciphers_tls1.3", "ciphers_tls13", "dhparamfile"], CIPHERS),
     (&["tls_engine", "tls_engine_kpass_sha1", "tls_keyform"], "keys are read from files: write key"),
     (&["certfile", "cert_file", "cert"], "write certificate"),
-    (&["keyfile", "key_file"], "write key"),
+    (&["keyfile"], "write key"),
     (&["cafile", "ca_file", "capath"], "write client_ca, a file with the authorities of client certificates"),
     (&["crlfile"], "write crl"),
     (&["require_certificate"], "write client_certificate = \"required\""),
@@ -34,7 +34,7 @@ const NAMES: &[(&[&str], &str)] = &[
     ),
     (&["enable_proxy_protocol", "proxy_protocol"], "write proxy_protocol_from with the proxies' networks"),
     (&["plugin", "auth_plugin", "auth_plugin_deny_special_chars"], "write [auth.http] or [auth.jwt] instead"),
-    (&["dynamic_security", "dynsec"], "write [roles.NAME], and keep users with darter user"),
+    (&["dynamic_security", "dynsec"], "write [roles.NAME], and a password_file below [auth]"),
     (&["clientid_prefixes"], "write a rule with %c below [roles.everyone]"),
     (
         &["allow_zero_length_clientid", "auto_id_prefix"],

@@ -27,7 +27,6 @@ pub(crate) struct Key<T: 'static = Config> {
 }
 
 /// What a key takes, and where its value lives.
-#[expect(dead_code, reason = "flags and texts are for the listeners' keys")]
 pub(crate) enum Kind<T: 'static = Config> {
     Number(Number<T>),
     /// One of several words. `set` is called with one of `words` only.
@@ -147,7 +146,7 @@ impl<T> Kind<T> {
         match self {
             Self::Text { example, .. } | Self::File { example, .. } => quoted(example),
             Self::List(list) => listed(&list.example.iter().map(ToString::to_string).collect::<Vec<_>>()),
-            Self::Flag { .. } => "true".into(),
+            Self::Flag { .. } => "false".into(),
             Self::Number(number) => number.unit.write(*number.range.start()),
             Self::Choice { words, .. } => quoted(words.first().unwrap_or(&"")),
             Self::Folder { .. } => quoted("auto"),

@@ -8,7 +8,7 @@
 //! use darter_config::Config;
 //!
 //! let config: Config = "[listener]\nport = 1884\n".parse()?;
-//! assert_eq!(config.listener.port, 1884);
+//! assert_eq!(config.listener.port(), 1884);
 //!
 //! let problems = "[listener]\nprot = 1884\n".parse::<Config>().unwrap_err();
 //! assert_eq!(problems.to_string(), "line 2: listener.prot is not a key; did you mean port?");
@@ -16,6 +16,7 @@
 //! ```
 
 pub mod acl_file;
+pub mod certificates;
 mod document;
 mod folder;
 mod foreign;
@@ -28,25 +29,30 @@ mod problem;
 mod quantity;
 pub mod reference;
 mod section;
+mod setup;
+mod tls;
 mod value;
+mod ways;
 
 pub use darter_broker::{Durability, Limits, QueuePolicy};
 pub use folder::{BadFolder, DataDir, NoFolder};
 pub use host::{BadHost, Host};
 pub use listen::ResolveError;
 pub use problem::{Problem, Problems};
-pub use section::auth::Auth;
+pub use section::auth::{Auth, HttpAuth, JwtAuth};
 pub use section::history::{FOLDER as HISTORY_FOLDER, History};
-pub use section::listener::Listener;
+pub use section::listener::{ClientCertificate, Listener, Tls, TlsVersion, Transport, UserFrom, WayIn};
 pub use section::log::{BadLevel, Level, Log};
 pub use section::roles::Role;
 pub use section::server::Server;
 pub use section::storage::Storage;
+pub use setup::{META_FOLDER, OptionsError, Reloaded, Running, Setup};
+pub use tls::{TLS_FOLDER, TlsError};
+pub use ways::WaysError;
 
 use acl_file::AclFileError;
+use darter_broker::Options;
 use darter_broker::access::Policy;
-use darter_broker::store::{in_memory, log};
-use darter_broker::{ListenerOptions, Options};
 use document::Source;
 use std::path::Path;
 use std::str::FromStr;
@@ -58,6 +64,8 @@ use thiserror::Error;
 pub struct Config {
     /// `[listener]`: where clients connect.
     pub listener: Listener,
+    /// `[listener.NAME]`: where else they connect, in the order of the file.
+    pub listeners: Vec<Listener>,
     /// `[auth]`: who may connect, and what they may do.
     pub auth: Auth,
     /// `[roles.NAME]`: what users may do, in the order of the file.
@@ -95,17 +103,6 @@ pub enum FileError {
     },
 }
 
-/// Why a configuration that is right as it is written cannot be used here.
-#[derive(Debug, Error)]
-pub enum OptionsError {
-    /// The name of a host to listen on is not known.
-    #[error(transparent)]
-    Host(#[from] ResolveError),
-    /// There is no place for the data.
-    #[error(transparent)]
-    Folder(#[from] NoFolder),
-}
-
 impl Config {
     /// Reads a file.
     ///
@@ -138,32 +135,12 @@ impl Config {
         Ok(policy)
     }
 
-    /// What the server needs to start. Names of hosts and the data folder are looked up here.
+    /// What the server needs to start, for one that never reads its files again.
     ///
     /// # Errors
-    /// When the name of a host to listen on is not known, or there is no place for the data.
+    /// As for [`set_up`](Self::set_up).
     pub fn options(&self) -> Result<Options, OptionsError> {
-        let (listen, optional) = listen::addresses(&self.listener.bind, self.listener.port)?;
-        let folder = self.storage.data_dir.folder()?;
-        let history = self.history.options(folder.as_deref(), &self.limits);
-        let store = match folder {
-            Some(folder) => log::opener(self.storage.log_options(folder)),
-            None => in_memory(),
-        };
-        let listener = ListenerOptions {
-            addresses: listen.into_iter().map(Into::into).collect(),
-            optional,
-            ..ListenerOptions::default()
-        };
-        Ok(Options {
-            listeners: vec![listener],
-            shards: self.server.shards,
-            status_interval: self.server.status_interval,
-            limits: self.limits.clone(),
-            store,
-            history,
-            ..Options::default()
-        })
+        self.set_up().map(|setup| setup.options)
     }
 }
 

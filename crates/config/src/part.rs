@@ -66,16 +66,18 @@ impl Part for Fixed {
     fn outlines(&self) -> Vec<Outline> {
         let defaults = Config::default();
         let sections = std::iter::once(&self.section).chain(self.below);
-        sections.map(|section| outline(section, section.name, &defaults, true)).collect()
+        let given = |section: &Section| (section.check)(&defaults).is_ok();
+        sections.map(|section| outline(section, section.name, &defaults, given(section))).collect()
     }
 
     fn read(&self, reader: &mut Reader<'_>, config: &mut Config, place: usize, table: &DeTable<'_>) {
         let name = self.section.name;
-        for other in reader.section(&self.section, name, place, table, config) {
+        for other in reader.section(&self.section, name, place, Other::all(table), config) {
             let path = format!("{name}.{}", other.name);
             match (self.below.iter().find(|section| section.name == path), other.value.get_ref()) {
                 (Some(section), DeValue::Table(table)) => {
-                    let unknown = reader.section(section, &path, other.place, table, config);
+                    let entries = Other::all(table);
+                    let unknown = reader.section(section, &path, other.place, entries, config);
                     reader.unknown_keys(section, &path, &unknown);
                 }
                 (Some(_), _) => {
@@ -99,18 +101,26 @@ impl<T> Part for Family<T> {
 
     fn read(&self, reader: &mut Reader<'_>, config: &mut Config, place: usize, table: &DeTable<'_>) {
         let name = self.section.name;
-        let others = match self.first {
-            Some(first) => reader.section(&self.section, name, place, table, first(config)),
-            None => Other::all(table),
-        };
-        for other in others {
-            match other.value.get_ref() {
-                DeValue::Table(table) => self.read_named(reader, config, &other, table),
-                _ if self.first.is_some() => reader.unknown_keys(&self.section, name, &[other]),
-                _ => {
+        // A table is always a section: none of the keys takes one, and the name of a key may be the name of a section.
+        let is_section = |other: &Other<'_>| matches!(other.value.get_ref(), DeValue::Table(_));
+        let (sections, entries): (Vec<_>, Vec<_>) = Other::all(table).into_iter().partition(is_section);
+        match self.first {
+            // It may be left out although there are others.
+            Some(_) if entries.is_empty() => {}
+            Some(first) => {
+                let unknown = reader.section(&self.section, name, place, entries, first(config));
+                reader.unknown_keys(&self.section, name, &unknown);
+            }
+            None => {
+                for other in entries {
                     let what = format!("{name}.{} is outside of every section", other.name);
                     reader.problem(other.place, format!("{what}; write it below a line [{}]", self.heading));
                 }
+            }
+        }
+        for other in sections {
+            if let DeValue::Table(table) = other.value.get_ref() {
+                self.read_named(reader, config, &other, table);
             }
         }
     }
@@ -127,7 +137,8 @@ impl<T> Family<T> {
         let path = format!("{}.{}", self.section.name, written_key(other.name));
         match (self.begin)(other.name) {
             Ok(mut value) => {
-                let unknown = reader.section(&self.section, &path, other.place, table, &mut value);
+                let entries = Other::all(table);
+                let unknown = reader.section(&self.section, &path, other.place, entries, &mut value);
                 reader.unknown_keys(&self.section, &path, &unknown);
                 (self.add)(config, value);
             }

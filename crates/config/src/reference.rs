@@ -28,10 +28,8 @@ pub fn sample() -> String {
         for key in section.keys {
             let takes = format!("It takes {}.", key.takes);
             let _ = write!(file, "\n{}{}", comment(key.meaning), comment(&takes));
-            let _ = match key.default.filter(|_| section.is_given) {
-                Some(default) => writeln!(file, "{} = {default}", key.name),
-                None => writeln!(file, "# {} = {}", key.name, key.example),
-            };
+            let mark = if section.is_given && key.default.is_some() { "" } else { "# " };
+            let _ = writeln!(file, "{mark}{} = {}", key.name, key.default.unwrap_or(key.example));
         }
     }
     file

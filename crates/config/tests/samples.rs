@@ -133,7 +133,7 @@ fn all_mistakes_of_a_file_are_named_at_once() {
                 packet_size = \"16 MB\"\nport = 1\n";
     let found = problems(text);
     let expected = [
-        (2, "listener.port = 70000 is out of range; it takes a number from 0 to 65535"),
+        (2, "listener.port = 70000 is out of range; it takes a number from 0 to 65535, or \"auto\""),
         (3, "listener.bnid is not a key; did you mean bind?"),
         (
             4,

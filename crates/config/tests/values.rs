@@ -1,6 +1,7 @@
 //! What stands in a file arrives in the server's options.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use darter_broker::RatePolicy;
 use darter_broker::net::Address;
 use darter_broker::store::history::{HistoryOptions, Place};
 use darter_config::{Config, DataDir, Durability, FileError, History, Level, Limits, QueuePolicy, Storage};
@@ -53,6 +54,9 @@ fn every_value_arrives() {
          topic_alias_maximum = 6\nkeep_alive = \"7 s\"\nsession_expiry = \"8 min\"\nqueue_messages = 9\n\
          queue_bytes = \"10 KiB\"\noutput_bytes = \"1 MiB\"\ntopic_levels = 12\nsubscriptions = 13\n\
          queues_messages = 14\nqueues_bytes = \"15 MiB\"\nqueue_policy = \"disconnect\"\n\
+         publish_messages = 20\npublish_bytes = \"21 KiB\"\nuser_publish_messages = 22\nuser_publish_bytes = \"23 KiB\"\n\
+         publish_burst = \"24 s\"\nrate_policy = \"disconnect\"\ntakeovers = 25\ntakeover_window = \"26 s\"\n\
+         takeover_delay = \"27 s\"\n\
          [storage]\ndata_dir = \"memory\"\ndurability = \"interval\"\nsync_interval = \"20 ms\"\n\
          segment_size = \"2 MiB\"\nballast = 0\n[storage.durability_for]\n\"z/#\" = \"memory\"\n\"a/+\" = \"always\"\n\
          [history]\nrecord = \"off\"\ninterval = \"5 s\"\npoints = 16\npayload = 17\ndisk = \"18 MiB\"\nmemory = \"19 MiB\"\n\
@@ -85,6 +89,10 @@ fn every_value_arrives() {
     assert_eq!((l.queue_messages, l.queue_bytes, l.output_bytes), (9, 10 << 10, 1 << 20));
     assert_eq!((l.topic_levels, l.subscriptions), (12, 13));
     assert_eq!((l.queues_messages, l.queues_bytes, l.queue_policy), (14, 15 << 20, QueuePolicy::Disconnect));
+    assert_eq!((l.publish_messages, l.publish_bytes), (20, 21 << 10));
+    assert_eq!((l.user_publish_messages, l.user_publish_bytes), (22, 23 << 10));
+    assert_eq!((l.publish_burst, l.rate_policy), (24_000, RatePolicy::Disconnect));
+    assert_eq!((l.takeovers, l.takeover_window, l.takeover_delay), (25, 26_000, 27_000));
     assert_eq!((l.history_points, l.history_payload), (16, 17));
     assert_eq!(l.durability, Durability::Interval);
     let filters = [("z/#".to_owned(), Durability::Memory), ("a/+".to_owned(), Durability::Always)];
@@ -167,8 +175,14 @@ fn both_ends_of_every_range_arrive_as_they_are_written() {
         let key = cells[0].trim_start_matches("| ").trim_matches('`');
         for value in [low, high] {
             let quoted = if value.contains(' ') { format!("\"{value}\"") } else { value.to_string() };
-            let read = config(&format!("[{section}]\n{key} = {quoted}\n"));
-            let defaults = format!("{:?}", Config::default());
+            // These sections say nothing without a key.
+            let needed = match section {
+                "auth.jwt" => "[auth.jwt]\nkey_file = \"key\"\n".to_owned(),
+                "auth.http" => "[auth.http]\nurl = \"http://host\"\n".to_owned(),
+                section => format!("[{section}]\n"),
+            };
+            let read = config(&format!("{needed}{key} = {quoted}\n"));
+            let defaults = format!("{:?}", config(&needed));
             // An end of the range may be the default.
             let is_default = cells[1].trim_matches('`') == quoted;
             assert_eq!(format!("{read:?}") == defaults, is_default, "{section}.{key} = {value}");

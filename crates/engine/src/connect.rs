@@ -5,7 +5,7 @@ use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::held::Release;
 use crate::link::{LinkState, NONE};
-use crate::login::Login;
+use crate::login::{Decided, Login};
 use crate::permit::NOT_YOURS;
 use crate::session::{Session, Will};
 use crate::shard::Shard;
@@ -105,10 +105,34 @@ impl Shard {
         identity: &Identity,
         data: Vec<u8>,
     ) {
-        if let Some((reason, what)) = self.objection(connect, identity) {
-            self.refuse(now, id, Some(connect), reason, what);
+        if !self.may_enter(now, id, connect, identity) {
             return;
         }
+        if let Some(at) = self.fight_pause(now, id, connect) {
+            self.decide_later(id, at, Decided::Admit { identity: identity.clone(), data });
+            return;
+        }
+        self.let_in(now, id, connect, identity, data);
+    }
+
+    /// Refuses a client that may not come in at this time.
+    pub(crate) fn may_enter(&mut self, now: u64, id: LinkId, connect: &Connect, identity: &Identity) -> bool {
+        let objection = self.objection(connect, identity);
+        if let Some((reason, what)) = objection {
+            self.refuse(now, id, Some(connect), reason, what);
+        }
+        objection.is_none()
+    }
+
+    /// Lets a client in that need not wait, or not any more.
+    pub(crate) fn let_in(
+        &mut self,
+        now: u64,
+        id: LinkId,
+        connect: &Connect,
+        identity: &Identity,
+        data: Vec<u8>,
+    ) {
         self.open(now, id, connect, identity, data);
         self.out.effects.push_back(Effect::Resume { link: id });
     }
@@ -138,6 +162,7 @@ impl Shard {
             }
         }
         self.set_up_link(id, connect, opened.session);
+        self.begin_pace(id);
         self.keep_login(id, opened.session, ends_at);
         self.out.counters.connected += 1;
         self.out.counters.connections += 1;
@@ -205,7 +230,7 @@ impl Shard {
         let mut ended = false;
         let mut existing = self.by_client.get(&client).copied();
         if let Some(slot) = existing {
-            self.take_over(now, slot, connect.clean_start);
+            self.take_over(now, slot, id, connect.clean_start);
             existing = self.by_client.get(&client).copied();
         }
         if connect.clean_start
@@ -246,7 +271,7 @@ impl Shard {
     }
 
     /// Ends the connection that an existing session has [MQTT-3.1.4-3].
-    fn take_over(&mut self, now: u64, slot: u32, clean: bool) {
+    fn take_over(&mut self, now: u64, slot: u32, id: LinkId, clean: bool) {
         let session = &mut self.out.sessions[slot as usize];
         if !clean && session.is_durable() && session.will.as_ref().is_some_and(|will| will.delay > 0) {
             // The session goes on before its will delay has passed [MQTT-3.1.3-9].
@@ -256,7 +281,8 @@ impl Shard {
         }
         let session = &mut self.out.sessions[slot as usize];
         if session.link != NONE {
-            let link = session.link;
+            let (link, client) = (session.link, session.client.clone());
+            self.count_takeover(now, &client, link, id.slot);
             let what = "another connection uses this client identifier";
             self.close(now, link, Ending::Server { reason: ReasonCode::SessionTakenOver, what });
         }
@@ -367,6 +393,7 @@ impl Shard {
     }
 
     pub(crate) fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
+        self.out.counters.refused += 1;
         self.out.effects.push_back(Effect::Event(Event::Refused {
             link: id.slot,
             client: None,
@@ -397,6 +424,7 @@ impl Shard {
         if encode_within(connack, connect, &mut bytes) {
             self.out.reply(id.slot, &bytes, None);
         }
+        self.out.counters.refused += 1;
         let client = connect.map(|connect| (&*connect.client_id).into());
         self.out.effects.push_back(Effect::Event(Event::Refused { link: id.slot, client, reason, what }));
         self.close(now, id.slot, Ending::Server { reason, what });

@@ -29,6 +29,14 @@ pub struct Counters {
     pub history_skipped: u64,
     /// Packets that were malformed or broke the protocol.
     pub bad_packets: u64,
+    /// CONNECT packets that were refused, and other first packets.
+    pub refused: u64,
+    /// Times that a client had to wait, or was disconnected, because it published faster than it may.
+    pub too_fast: u64,
+    /// Sessions that one connection took over from another.
+    pub takeovers: u64,
+    /// Client identifiers that several clients were found to fight over.
+    pub fights: u64,
     /// Sessions that expired.
     pub expired_sessions: u64,
     /// Connected clients, now.
@@ -52,7 +60,7 @@ pub struct Counters {
 impl Counters {
     /// Adds another shard's numbers. Retained messages are the same on every shard and are not added up.
     pub fn add(&mut self, other: &Self) {
-        let sums: [(&mut u64, u64); 16] = [
+        let sums: [(&mut u64, u64); 20] = [
             (&mut self.packets_received, other.packets_received),
             (&mut self.packets_sent, other.packets_sent),
             (&mut self.publish_received, other.publish_received),
@@ -62,6 +70,10 @@ impl Counters {
             (&mut self.dropped, other.dropped),
             (&mut self.history_skipped, other.history_skipped),
             (&mut self.bad_packets, other.bad_packets),
+            (&mut self.refused, other.refused),
+            (&mut self.too_fast, other.too_fast),
+            (&mut self.takeovers, other.takeovers),
+            (&mut self.fights, other.fights),
             (&mut self.expired_sessions, other.expired_sessions),
             (&mut self.connected, other.connected),
             (&mut self.sessions, other.sessions),

@@ -9,7 +9,7 @@ use darter_codec::Connect;
 use darter_codec::record::SessionNumber;
 
 /// A connection as the engine and its driver name it: a slot that is reused, and a serial that is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId {
     /// Index of the slot.
     pub slot: u32,

@@ -109,6 +109,18 @@ pub enum Event {
         /// The cause in plain words.
         what: &'static str,
     },
+    /// Several clients use one client identifier: again and again one takes the session over from the other. Told once until
+    /// they have stopped.
+    Fight {
+        /// The client identifier.
+        client: Arc<str>,
+        /// The connection that loses the session now.
+        old: u32,
+        /// The connection that gets it.
+        new: u32,
+        /// Take-overs so far.
+        takeovers: u32,
+    },
     /// A connection ended.
     Disconnected {
         /// The connection.

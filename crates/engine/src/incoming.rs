@@ -38,6 +38,9 @@ impl Shard {
         match PacketType::of(first) {
             Some(PacketType::Publish) => {
                 let view = PublishView::decode(version, first, body)?;
+                if link.pace.is_some() {
+                    self.keep_pace(now, slot, body.len())?;
+                }
                 self.handle_publish(now, slot, &view, owner)
             }
             Some(PacketType::PubAck) => {

@@ -160,7 +160,8 @@ impl Shard {
     pub fn next_timeout(&self) -> Option<u64> {
         let sweep = (!self.retained.is_empty()).then_some(self.next_sweep);
         let unfinished = (!self.unfinished.is_empty()).then_some(0);
-        [self.wheel.next(), self.timers.next(), self.returning.next(), sweep, unfinished]
+        let waking = self.waking.first().map(|(at, _)| *at);
+        [self.wheel.next(), self.timers.next(), self.returning.next(), waking, sweep, unfinished]
             .into_iter()
             .flatten()
             .min()
@@ -192,6 +193,7 @@ impl Shard {
     /// Ends silent connections, publishes delayed wills and ends expired sessions.
     pub fn handle_timeout(&mut self, now: u64) {
         self.pump_unfinished(now);
+        self.wake(now);
         self.sweep(now);
         let mut due = Vec::new();
         self.wheel.advance(now, &mut due);
@@ -203,7 +205,9 @@ impl Shard {
             }
             let deadline = link.last_seen + u64::from(link.silence);
             // Who is not read from cannot be heard either: the output is full, or the server itself has not answered yet.
-            let waits = matches!(link.state, LinkState::Authenticating | LinkState::Opening);
+            let waits =
+                matches!(link.state, LinkState::Authenticating | LinkState::Delayed | LinkState::Opening)
+                    || link.waits_until > 0;
             let unread = link.output.len();
             // Neither is it alive when it took nothing since the last look.
             let unheard = waits || (unread > most && unread != link.stuck);

@@ -46,6 +46,24 @@ pub struct Limits {
     pub durability: Durability,
     /// The same for the messages on some topics, by topic filter; the first filter that matches counts.
     pub durability_for: Vec<(String, Durability)>,
+    /// Most PUBLISH packets of one client in a second; 0 is any number.
+    pub publish_messages: u32,
+    /// Most bytes of one client's PUBLISH packets in a second; 0 is any number.
+    pub publish_bytes: u64,
+    /// Most PUBLISH packets in a second of all clients of one user, wherever they are connected; 0 is any number.
+    pub user_publish_messages: u32,
+    /// Most bytes in a second of the PUBLISH packets of all clients of one user; 0 is any number.
+    pub user_publish_bytes: u64,
+    /// So many milliseconds' worth of each of these may come at once.
+    pub publish_burst: u64,
+    /// What happens to a client that publishes faster.
+    pub rate_policy: RatePolicy,
+    /// Times in a row that a session may be taken over before that is told as a fight over its client identifier; 0: any number.
+    pub takeovers: u32,
+    /// Milliseconds without a take-over that end the row.
+    pub takeover_window: u64,
+    /// Longest time in milliseconds that a newcomer in such a fight waits for its CONNACK; 0 lets it go on at full speed.
+    pub takeover_delay: u64,
     /// Most publications that go into the history in one second, of the whole server; 0 turns it off. Each shard of the server
     /// has an equal share.
     pub history_points: u32,
@@ -63,6 +81,16 @@ pub enum QueuePolicy {
     #[default]
     DropNewest,
     /// The new message is dropped, and its receiver disconnected with reason 0x97 (Quota exceeded) if it is there.
+    Disconnect,
+}
+
+/// What happens to a client that publishes faster than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RatePolicy {
+    /// Nothing is read from it for a while, at most a minute; its keep alive stands still meanwhile.
+    #[default]
+    Wait,
+    /// It is disconnected with reason 0x96 (Message rate too high), and the message that was too much is not delivered.
     Disconnect,
 }
 
@@ -105,6 +133,15 @@ impl Default for Limits {
             subscriptions: 200_000,
             durability: Durability::Always,
             durability_for: Vec::new(),
+            publish_messages: 0,
+            publish_bytes: 0,
+            user_publish_messages: 0,
+            user_publish_bytes: 0,
+            publish_burst: 5_000,
+            rate_policy: RatePolicy::Wait,
+            takeovers: 5,
+            takeover_window: 60_000,
+            takeover_delay: 5_000,
             history_points: 2_000,
             history_payload: 4_096,
         }

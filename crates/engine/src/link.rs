@@ -3,6 +3,7 @@
 use crate::effect::LinkId;
 use crate::login::Login;
 use crate::output::Output;
+use crate::pace::Pace;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use darter_codec::{Message, Version};
@@ -17,6 +18,8 @@ pub(crate) enum LinkState {
     Connecting,
     /// CONNECT was read; the verdict of the authenticator is awaited, or its next step.
     Authenticating,
+    /// The login is decided, and the client has to wait before it learns how.
+    Delayed,
     /// Nothing but AUTH is accepted, and DISCONNECT [MQTT-3.1.2-30].
     Challenged,
     /// The session is there; its CONNACK waits for a commit.
@@ -59,6 +62,10 @@ pub(crate) struct Link {
     pub(crate) packet_most: u32,
     /// A login that is not decided, or that may end or begin anew while the connection is open.
     pub(crate) login: Option<Box<Login>>,
+    /// What it has published lately, if that is limited.
+    pub(crate) pace: Option<Box<Pace>>,
+    /// It was too fast, and nothing is read from it until then; 0 is never.
+    pub(crate) waits_until: u64,
     pub(crate) output: Output,
     /// Bytes of it and of the ring that count against the shard's budget: those of a client that does not keep up.
     pub(crate) waiting: usize,
@@ -111,6 +118,8 @@ impl Link {
             waiting: 0,
             packet_most: u32::MAX,
             login: None,
+            pace: None,
+            waits_until: 0,
             output: Output::default(),
             overflow: None,
             incoming_aliases: None,

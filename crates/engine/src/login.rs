@@ -5,6 +5,7 @@ use crate::effect::{Effect, LinkId};
 use crate::event::{Ending, Event};
 use crate::incoming::violation;
 use crate::link::{LinkState, NONE};
+use crate::pace::Allowance;
 use crate::shard::{Fault, Shard};
 use crate::timers::{Due, Timer};
 use alloc::boxed::Box;
@@ -12,6 +13,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use darter_codec::{Auth, Connect, Packet, Properties, Property, ReasonCode, Version};
+
+/// Most clients of a shard that wait, beyond which refusals are told at once.
+const MOST_DELAYED: usize = 4_096;
 
 /// What an authenticator says of a CONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,17 @@ pub(crate) struct Login {
     anew: Option<Turn>,
     /// When the client is disconnected unless it has authenticated anew.
     ends_at: Option<u64>,
+    /// What a client that has to wait will learn.
+    decided: Option<Decided>,
+    /// What counts what it will publish, together with other clients of its user.
+    pub(crate) allowance: Option<Arc<Allowance>>,
+}
+
+/// A decision that is told later.
+#[derive(Debug)]
+pub(crate) enum Decided {
+    Admit { identity: Identity, data: Vec<u8> },
+    Refuse { reason: ReasonCode, what: &'static str },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +76,11 @@ enum Turn {
 
 impl Login {
     pub(crate) fn begin(connect: Arc<Connect>) -> Self {
-        Self { connect, anew: None, ends_at: None }
+        Self { connect, anew: None, ends_at: None, decided: None, allowance: None }
+    }
+
+    pub(crate) fn connect(&self) -> &Arc<Connect> {
+        &self.connect
     }
 }
 
@@ -114,6 +133,58 @@ impl Shard {
                 self.out.effects.push_back(Effect::Resume { link: id });
             }
         }
+    }
+
+    /// The answer to [`Effect::Authenticate`] or [`Effect::Continue`] is that the client may not connect, and it learns that at
+    /// `at`. If too many wait already it learns it now.
+    pub fn refuse_later(&mut self, now: u64, id: LinkId, at: u64, reason: ReasonCode, what: &'static str) {
+        let Some(connect) = self.undecided(id) else { return };
+        if at <= now || self.waking.len() >= MOST_DELAYED {
+            self.refuse(now, id, Some(&connect), reason, what);
+        } else {
+            self.decide_later(id, at, Decided::Refuse { reason, what });
+        }
+    }
+
+    /// The client waits until `at`.
+    pub(crate) fn decide_later(&mut self, id: LinkId, at: u64, decided: Decided) {
+        let Some(link) = self.out.link_mut(id) else { return };
+        let Some(login) = link.login.as_mut() else { return };
+        login.decided = Some(decided);
+        link.state = LinkState::Delayed;
+        link.waits_until = at;
+        self.waking.insert((at, id));
+    }
+
+    /// Goes on with connections that have waited for this moment.
+    pub(crate) fn wake(&mut self, now: u64) {
+        while let Some(&(at, id)) = self.waking.first()
+            && at <= now
+        {
+            self.waking.pop_first();
+            if !self.tell_decided(now, id) {
+                self.end_pause(now, at, id);
+            }
+        }
+    }
+
+    /// Tells a client what was decided, if it waits for that.
+    fn tell_decided(&mut self, now: u64, id: LinkId) -> bool {
+        let Some(link) = self.out.link_mut(id).filter(|link| link.state == LinkState::Delayed) else {
+            return false;
+        };
+        link.state = LinkState::Authenticating;
+        link.waits_until = 0;
+        let Some(login) = link.login.as_mut() else { return true };
+        let connect = login.connect.clone();
+        match login.decided.take() {
+            Some(Decided::Admit { identity, data }) if self.may_enter(now, id, &connect, &identity) => {
+                self.let_in(now, id, &connect, &identity, data);
+            }
+            Some(Decided::Refuse { reason, what }) => self.refuse(now, id, Some(&connect), reason, what),
+            Some(Decided::Admit { .. }) | None => {}
+        }
+        true
     }
 
     /// What a client asks for whose login the server has to decide now.
@@ -263,7 +334,7 @@ impl Shard {
             return;
         }
         let connect = Arc::new(without_secrets(&login.connect));
-        link.login = Some(Box::new(Login { connect, anew: None, ends_at: None }));
+        link.login = Some(Box::new(Login::begin(connect)));
         self.let_login_end(id, session, ends_at);
     }
 

@@ -5,6 +5,7 @@ use crate::counters::{Counters, Drops};
 use crate::effect::{Effect, LinkId};
 use crate::enqueue::Queued;
 use crate::event::{DropReason, Ending, Event};
+use crate::fight::Fights;
 use crate::groups::Groups;
 use crate::held::{HELD_MOST, Release};
 use crate::history::History;
@@ -24,7 +25,7 @@ use crate::timers::Timers;
 use crate::topics::{Matches, RetainedTree, SubscriptionTree};
 use crate::wheel::Wheel;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -76,6 +77,9 @@ pub struct Shard {
     pub(crate) wheel: Wheel,
     pub(crate) timers: Timers,
     pub(crate) returning: Returning,
+    /// Connections that wait for a moment: for an answer to CONNECT, or to be read from again.
+    pub(crate) waking: BTreeSet<(u64, LinkId)>,
+    pub(crate) fights: Fights,
     /// When expired retained messages are looked for, and when old removals of them are forgotten.
     pub(crate) next_sweep: u64,
     pub(crate) next_forgetting: u64,
@@ -139,6 +143,8 @@ impl Shard {
             wheel: Wheel::new(now),
             timers: Timers::default(),
             returning: Returning::default(),
+            waking: BTreeSet::new(),
+            fights: Fights::default(),
             next_sweep: 0,
             next_forgetting: 0,
             closing: Vec::new(),
@@ -177,8 +183,12 @@ impl Shard {
             let Some(link) = self.out.link_mut(id) else { return input.len() };
             let limit = match link.state {
                 LinkState::Connecting | LinkState::Challenged => connect_size,
-                LinkState::Open => packet_size,
-                LinkState::Authenticating | LinkState::Opening | LinkState::Moving => return consumed,
+                LinkState::Open if link.waits_until == 0 => packet_size,
+                LinkState::Open
+                | LinkState::Authenticating
+                | LinkState::Delayed
+                | LinkState::Opening
+                | LinkState::Moving => return consumed,
                 LinkState::Closed => return input.len(),
             };
             let state = link.state;
@@ -226,11 +236,17 @@ impl Shard {
 
     /// Disconnects every client: version 5 clients with `reason` (section 3.14.2.1). Used at shutdown.
     pub fn close_all(&mut self, now: u64, reason: ReasonCode, what: &'static str) {
-        let slots: Vec<u32> =
-            self.out.links.iter().filter_map(|(slot, _)| u32::try_from(slot).ok()).collect();
-        for slot in slots {
-            self.close(now, slot, Ending::Server { reason, what });
+        self.close_some(now, usize::MAX, reason, what);
+    }
+
+    /// Disconnects at most so many clients; gives how many connections are left.
+    pub fn close_some(&mut self, now: u64, most: usize, reason: ReasonCode, what: &'static str) -> usize {
+        let open = self.out.links.iter().filter(|(_, link)| link.state != LinkState::Closed);
+        let slots: Vec<u32> = open.filter_map(|(slot, _)| u32::try_from(slot).ok()).collect();
+        for slot in slots.iter().take(most) {
+            self.close(now, *slot, Ending::Server { reason, what });
         }
+        slots.len().saturating_sub(most)
     }
 
     /// The changes of this turn, and the number to hand to [`handle_committed`](Self::handle_committed) when all of them
@@ -382,8 +398,11 @@ impl Shard {
     /// True while the bytes of a connection are looked at; otherwise they wait for [`Effect::Resume`] or [`Effect::Move`].
     #[must_use]
     pub fn is_reading(&self, id: LinkId) -> bool {
-        let state = self.out.links.get(id.slot as usize).map(|link| link.state);
-        matches!(state, Some(LinkState::Connecting | LinkState::Challenged | LinkState::Open))
+        self.out.links.get(id.slot as usize).is_some_and(|link| match link.state {
+            LinkState::Connecting | LinkState::Challenged => true,
+            LinkState::Open => link.waits_until == 0,
+            _ => false,
+        })
     }
 
     /// True while reading from this client must wait: nothing is looked at, or it does not read what the server answers.
@@ -456,6 +475,7 @@ impl Shard {
         }
         link.state = LinkState::Closed;
         let login = link.login.take();
+        let waits_until = core::mem::take(&mut link.waits_until);
         let session = core::mem::replace(&mut link.session, NONE);
         let id = link.id(slot);
         self.out.waiting_bytes -= core::mem::take(&mut link.waiting);
@@ -472,6 +492,9 @@ impl Shard {
         }
         self.closing.push(slot);
         self.forget_login(session, login);
+        if waits_until > 0 {
+            self.waking.remove(&(waits_until, id));
+        }
         if was_open {
             self.out.counters.connected -= 1;
         }

@@ -113,10 +113,10 @@ fn talk(rig: &Rig, dice: &mut Dice, damages: bool) -> bool {
         let _ = client.flush();
         if client.conn.is_handshaking() {
             let _ = client.conn.complete_io(&mut client.sock);
-        } else if turn % 2 == 0 {
-            if client.write_all(&vec![7; 1 + dice.below(40_000)]).and_then(|()| client.flush()).is_err() {
-                return false;
-            }
+        } else if turn % 2 == 0
+            && client.write_all(&vec![7; 1 + dice.below(40_000)]).and_then(|()| client.flush()).is_err()
+        {
+            return false;
         }
         let mut bytes = std::mem::take(&mut client.sock.to_server);
         if damages && dice.below(4) == 0 {

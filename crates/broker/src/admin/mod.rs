@@ -50,6 +50,8 @@ pub struct Subject {
     pub view: View,
     /// Its history, if it keeps one.
     pub history: Option<Arc<dyn Queries>>,
+    /// Who may connect; whoever sets up the server's listeners keeps it.
+    pub doors: Arc<explain::Doors>,
 }
 
 /// Why a request is not answered, in words for people.
@@ -69,7 +71,13 @@ impl Subject {
     #[must_use]
     pub fn new(view: View) -> Self {
         let history = view.history().cloned().map(|history| history as Arc<dyn Queries>);
-        Self { view, history }
+        Self { view, history, doors: Arc::default() }
+    }
+
+    /// The same with who may connect.
+    #[must_use]
+    pub fn with_doors(self, doors: Arc<explain::Doors>) -> Self {
+        Self { doors, ..self }
     }
 }
 
@@ -91,7 +99,7 @@ const HANDLERS: &[(&str, Handler)] = &[
     ("drops", |subject, request| drops::answer(subject, &read(request)?)),
     ("sessions", |subject, request| sessions::answer(subject, &read(request)?)),
     ("refusals", |subject, request| refusals::answer(subject, &read(request)?)),
-    ("explain", |subject, request| explain::answer(subject, &read(request)?)),
+    ("explain", explain::answer),
     ("store", |subject, request| store::answer(subject, &read(request)?)),
     ("history", |subject, request| history::answer_live(subject, &read(request)?)),
 ];

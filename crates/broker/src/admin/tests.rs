@@ -57,7 +57,7 @@ impl Server {
         };
         change(&mut options);
         let broker = Broker::start(&options).unwrap();
-        let subject = Subject { view: broker.view(), history };
+        let subject = Subject { history, ..Subject::new(broker.view()) };
         let socket = Some(Socket::open_with(Some(&folder), subject, patience).unwrap());
         Self { broker, socket, folder }
     }
@@ -101,7 +101,7 @@ fn the_socket_is_for_its_owner_and_goes_with_the_server() {
 #[test]
 fn a_second_socket_in_the_same_folder_is_refused() {
     let server = Server::new("second");
-    let subject = Subject { view: server.broker.view(), history: None };
+    let subject = Subject { history: None, ..Subject::new(server.broker.view()) };
     let error = Socket::open(Some(&server.folder), subject).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(server.ask("status", json!({})).is_ok());
@@ -378,7 +378,7 @@ fn questions_to_a_history_that_make_no_sense_are_refused() {
 #[test]
 fn a_server_that_has_stopped_is_still_told_of() {
     let mut server = Server::new("stopped");
-    let subject = Subject { view: server.broker.view(), history: None };
+    let subject = Subject { history: None, ..Subject::new(server.broker.view()) };
     server.socket = None;
     let Server { broker, .. } = &mut server;
     let options = Options { listeners: vec![here()], ..Options::default() };

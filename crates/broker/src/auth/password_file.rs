@@ -53,7 +53,7 @@ pub enum FileError {
         file: PathBuf,
     },
     /// There is nobody in it.
-    #[error("{}:1: there are no users in this password file; 'darter passwd {} NAME' adds one", .file.display(), .file.display())]
+    #[error("{}:1: there are no users in this password file; 'mosquitto_passwd {} NAME' adds one", .file.display(), .file.display())]
     Empty {
         /// The file.
         file: PathBuf,
@@ -89,7 +89,7 @@ pub enum LineError {
         first: usize,
     },
     /// The password is not hashed.
-    #[error("the password is not hashed; 'darter passwd -U FILE' hashes the passwords of a file")]
+    #[error("the password is not hashed; 'mosquitto_passwd -U FILE' hashes the passwords of a file")]
     Plain,
     /// The hash is none, or one that would cost too much.
     #[error(transparent)]
@@ -269,11 +269,11 @@ mod tests {
             (format!("#\nann:{HASH}\nbob:{HASH}\nann:{OTHER}"), "passwords:4: line 2 is for the same user"),
             (
                 "ann:secret".to_owned(),
-                "passwords:1: the password is not hashed; 'darter passwd -U FILE' hashes the passwords of a file",
+                "passwords:1: the password is not hashed; 'mosquitto_passwd -U FILE' hashes the passwords of a file",
             ),
             (
                 "ann:".to_owned(),
-                "passwords:1: the password is not hashed; 'darter passwd -U FILE' hashes the passwords of a file",
+                "passwords:1: the password is not hashed; 'mosquitto_passwd -U FILE' hashes the passwords of a file",
             ),
             (
                 "ann:$5$x$y".to_owned(),
@@ -300,7 +300,7 @@ mod tests {
         for text in ["", "\n", "# nobody yet\n"] {
             assert_eq!(
                 refused(text),
-                "passwords:1: there are no users in this password file; 'darter passwd passwords NAME' adds one"
+                "passwords:1: there are no users in this password file; 'mosquitto_passwd passwords NAME' adds one"
             );
         }
         let (folder, file) = write("");

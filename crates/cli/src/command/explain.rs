@@ -1,15 +1,18 @@
 //! `darter explain`: may a client do something, what decides, and what would change it.
 
 use super::plain::{harmless, print};
-use super::rules::{RulesFlags, statement};
-use clap::{Args, ValueEnum};
-use darter_broker::admin::explain::{ExplainRequest, Wish};
+use super::rules::{Question, RulesFlags};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, ValueEnum};
+use darter_broker::admin::explain::{ConnectRequest, Connecting, ExplainRequest, Spoken, Wish};
 use serde_json::Value;
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 const NOTES: &str = "\
-The answer comes from the rules; the client need not be connected, and nothing is changed.
+The answer comes from the rules; the client need not be connected, and nothing is changed. 'connect' does not ask for a \
+password: it says whether the client may come in when it proves who it is.
 
 Exit codes: 0 when it is allowed, 1 when it is denied, 2 when that cannot be told.
 
@@ -17,7 +20,9 @@ Examples:
   darter explain publish --user ann --topic home/door           by the rules of the server that runs
   darter explain subscribe --topic 'home/#'                     for a client without a user name
   darter explain receive --user ann --topic home/door --config darter.toml
-  darter explain publish --user board-1 --client board-1 --topic home/board-1/state --json";
+  darter explain publish --user board-1 --client board-1 --topic home/board-1/state --json
+  darter explain connect --address 192.0.2.7                    without a user name, from that address
+  darter explain connect --user ann --listener web";
 
 /// The options of `darter explain`.
 #[derive(Debug, Args)]
@@ -46,9 +51,21 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", help_heading = "Who and what")]
     role: Vec<String>,
 
-    /// Topic name, or topic filter for subscribe
+    /// Topic name, or topic filter for subscribe; needed for everything but connect
     #[arg(short, long, value_name = "TOPIC", help_heading = "Who and what")]
-    topic: String,
+    topic: Option<String>,
+
+    /// For connect: name of the listener [default: the first one]
+    #[arg(long, value_name = "NAME", help_heading = "Who and what")]
+    listener: Option<String>,
+
+    /// For connect: address of the client [default: as far away as the listener can be reached from]
+    #[arg(long, value_name = "IP", help_heading = "Who and what")]
+    address: Option<IpAddr>,
+
+    /// For connect: version of MQTT
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "Who and what")]
+    mqtt: Option<Version>,
 
     #[command(flatten)]
     rules: RulesFlags,
@@ -61,6 +78,8 @@ pub(crate) struct Arguments {
 /// What can be asked about.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Action {
+    /// To connect
+    Connect,
     /// To publish a message
     Publish,
     /// To subscribe to a filter
@@ -71,34 +90,70 @@ enum Action {
     Retain,
 }
 
+/// Versions of MQTT.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Version {
+    #[value(name = "3.1")]
+    V31,
+    #[value(name = "3.1.1")]
+    V311,
+    #[value(name = "5")]
+    V5,
+}
+
 /// Asks and prints.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let request = arguments.request();
-    let answer = arguments.rules.open()?.explain(&request)?;
-    print(&if arguments.json { format!("{answer}\n") } else { text(&request, &answer) })?;
+    let question = arguments.question();
+    let answer = arguments.rules.open()?.explain(&question)?;
+    print(&if arguments.json { format!("{answer}\n") } else { text(&question, &answer) })?;
     Ok(if answer["allowed"] == Value::Bool(true) { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 impl Arguments {
-    fn request(&self) -> ExplainRequest {
-        ExplainRequest {
-            action: match self.action {
-                Action::Publish => Wish::Publish,
-                Action::Subscribe => Wish::Subscribe,
-                Action::Receive => Wish::Receive,
-                Action::Retain => Wish::Retain,
-            },
-            user: self.user.clone(),
-            client: self.client.clone(),
-            roles: self.role.clone(),
-            topic: self.topic.clone(),
+    /// The question; ends the program where options are missing or too many, as it does for other wrong uses.
+    fn question(&self) -> Question {
+        let action = match self.action {
+            Action::Connect => return self.connecting(),
+            Action::Publish => Wish::Publish,
+            Action::Subscribe => Wish::Subscribe,
+            Action::Receive => Wish::Receive,
+            Action::Retain => Wish::Retain,
+        };
+        if self.listener.is_some() || self.address.is_some() || self.mqtt.is_some() {
+            wrong(ErrorKind::ArgumentConflict, "--listener, --address and --mqtt are for connect");
         }
+        let Some(topic) = self.topic.clone() else {
+            wrong(ErrorKind::MissingRequiredArgument, "--topic is missing");
+        };
+        let (user, client, roles) = (self.user.clone(), self.client.clone(), self.role.clone());
+        Question::Do(ExplainRequest { action, user, client, roles, topic })
+    }
+
+    fn connecting(&self) -> Question {
+        if self.topic.is_some() || !self.role.is_empty() {
+            wrong(ErrorKind::ArgumentConflict, "--topic and --role do not matter for connect");
+        }
+        Question::Connect(ConnectRequest {
+            action: Connecting::Connect,
+            user: self.user.clone(),
+            listener: self.listener.clone(),
+            address: self.address,
+            version: self.mqtt.map(|version| match version {
+                Version::V31 => Spoken::V31,
+                Version::V311 => Spoken::V311,
+                Version::V5 => Spoken::V5,
+            }),
+        })
     }
 }
 
-fn text(request: &ExplainRequest, answer: &Value) -> String {
+fn wrong(kind: ErrorKind, what: &str) -> ! {
+    crate::Cli::command().error(kind, what).exit()
+}
+
+fn text(question: &Question, answer: &Value) -> String {
     let allowed = answer["allowed"] == Value::Bool(true);
-    let mut text = format!("{}.\n\n", harmless(&statement(request, allowed)));
+    let mut text = format!("{}.\n\n", harmless(&question.statement(allowed)));
     row(&mut text, "Why", answer["why"].as_str().unwrap_or_default());
     for note in answer["notes"].as_array().into_iter().flatten() {
         row(&mut text, "Note", note.as_str().unwrap_or_default());

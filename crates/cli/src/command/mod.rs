@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod acl;
+mod cert;
 mod connection_flags;
 mod debug;
 mod drops;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     /// Check that the rules allow and deny what they should
     Acl(acl::Arguments),
+    /// Make certificates of your own for TLS
+    Cert(cert::Arguments),
     /// Show what was published on a topic
     History(history::Arguments),
     /// Look into the data folder: check it, count and export what is kept, repair it
@@ -77,6 +80,7 @@ impl Command {
             Self::Trace(arguments) => trace::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Acl(arguments) => acl::run(&arguments),
+            Self::Cert(arguments) => cert::run(&arguments),
             Self::History(arguments) => history::run(&arguments),
             Self::Store(arguments) => store::run(&arguments),
         }

@@ -3,21 +3,27 @@
 #[cfg(unix)]
 mod administration;
 mod banner;
+mod changes;
 mod closing;
 mod log;
 mod open_files;
 #[cfg(unix)]
 mod ready;
-mod stop;
+mod reloading;
+mod signals;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use darter_broker::admin::explain::Doors;
 use darter_broker::{Broker, Watch};
-use darter_config::{BadHost, Config, DataDir, Host};
+use darter_config::{BadHost, Config, DataDir, Host, Setup};
+use reloading::Reloading;
+use signals::{Asked, Signals};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{self, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::{process, thread};
 
 const NOTES: &str = "\
@@ -30,7 +36,7 @@ written, and it exits with 0.
 Examples:
   darter serve                         for this computer only
   darter serve --port 1884             the same on another port
-  darter serve --bind 0.0.0.0          for everybody in the network; there are no passwords yet
+  darter serve --bind 0.0.0.0          for users in the network (see docs/access.md)
   darter serve --data-dir /srv/mqtt    with its state in another folder
   darter serve --memory                with nothing written to the disk
   darter serve --config darter.toml    with a configuration file (see docs/config.md)";
@@ -47,6 +53,10 @@ pub(crate) struct Arguments {
     /// [default: 127.0.0.1 and ::1]
     #[arg(long, value_name = "ADDR", value_parser = host, help_heading = "Where to listen")]
     bind: Vec<Host>,
+
+    /// Let in clients without a user name and password, wherever they are
+    #[arg(long, help_heading = "Where to listen")]
+    allow_anonymous: bool,
 
     /// Threads that serve clients, 1 to 64 [default: by the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "How to run")]
@@ -111,13 +121,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let ready = arguments.open_ready_file()?;
     log::start(config.log.level);
     open_files::allow_as_many_as_possible();
-    let options = config.options()?;
     let folder = config.storage.data_dir.folder()?;
-    let stop = stop::Signal::listen().context("cannot watch for signals")?;
+    let Setup { options, running } = config.set_up()?;
+    let signals = Signals::listen().context("cannot watch for signals")?;
     let broker = Broker::start(&options)?;
     end_with_a_shard(broker.watch()).context("cannot watch over the shards")?;
+    let doors = Arc::new(Doors::new(running.doors().to_vec()));
     #[cfg(unix)]
-    let administration = administration::open(folder.as_deref(), &broker);
+    let administration = administration::open(folder.as_deref(), &broker, doors.clone());
 
     let addresses = banner::json(broker.listening());
     match arguments.print_addresses {
@@ -128,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ready.write_all(addresses.as_bytes()).context("cannot write to the descriptor of --ready-fd")?;
     }
 
-    stop.wait();
+    serve(&signals, &mut Reloading::new(arguments, running, &broker, doors));
     tracing::info!("stopping: every client is disconnected");
     #[cfg(unix)]
     drop(administration);
@@ -137,6 +148,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let history = view.history().map(|history| history.report());
     closing::log(folder.as_deref(), &view.store_report(), history.as_ref());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Until somebody wants the server to stop.
+fn serve(signals: &Signals, reloading: &mut Reloading<'_>) {
+    loop {
+        match signals.next(reloading.patience()) {
+            Some(Asked::Stop) => return,
+            Some(Asked::Reload) => reloading.reload(),
+            None => reloading.look(),
+        }
+    }
 }
 
 /// The exit code for a defect of the program itself, as in BSD's sysexits.
@@ -160,7 +182,10 @@ impl Arguments {
             None => Config::default(),
         };
         if let Some(port) = self.port {
-            config.listener.port = port;
+            config.listener.port = Some(port);
+        }
+        if self.allow_anonymous {
+            config.auth.allow_anonymous = Some(true);
         }
         if !self.bind.is_empty() {
             config.listener.bind.clone_from(&self.bind);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod administration;
+mod certificates;
+mod reloading;
 mod rules;
 mod serve;
 mod started;

@@ -71,7 +71,8 @@ fn a_port_in_use_is_one_clear_line() {
 
 #[test]
 fn an_address_that_is_not_of_this_computer_is_one_clear_line() {
-    let ended = finished(darter(&["serve", "--port", "0", "--bind", "192.0.2.1"]));
+    let bind = ["serve", "--port", "0", "--bind", "192.0.2.1", "--allow-anonymous"];
+    let ended = finished(darter(&bind));
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert!(ended.only_line().contains("192.0.2.1 is not an address of this computer"), "{ended:?}");
 }
@@ -90,9 +91,30 @@ fn what_cannot_be_an_address_or_a_number_is_a_wrong_use_of_the_command() {
 }
 
 #[test]
+fn listening_for_everybody_without_a_login_takes_the_words_for_it() {
+    let open = |more: &[&str]| finished(darter(&[&["serve", "--port", "0"], more].concat()));
+    for bind in ["0.0.0.0", "::", "192.0.2.1"] {
+        let ended = open(&["--bind", bind]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+        let line = ended.only_line();
+        assert!(line.starts_with("darter: [listener] would be open to everybody who can reach "), "{line}");
+        for part in [bind, "password_file", "--allow-anonymous", "allow_anonymous = true"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+    let web =
+        file("open-web.toml", "[listener.web]\ntransport = \"websocket\"\nbind = \"0.0.0.0\"\nport = 0\n");
+    assert!(open(&["--config", &web]).only_line().contains("[listener.web] would be open"));
+    let server = Server::start(darter(&[&QUIET[..], &["--bind", "0.0.0.0", "--allow-anonymous"]].concat()));
+    connack(&server.addresses()[0].replace("0.0.0.0", "127.0.0.1"));
+    let ended = server.stop(Signal::SIGTERM);
+    assert!(ended.err.contains("open to everybody in the network"), "{}", ended.err);
+}
+
+#[test]
 fn names_and_overlapping_addresses_can_be_listened_on() {
     for binds in [["localhost", "127.0.0.1"], ["127.0.0.1", "0.0.0.0"]] {
-        let bind = ["--bind", binds[0], "--bind", binds[1]];
+        let bind = ["--bind", binds[0], "--bind", binds[1], "--allow-anonymous"];
         let server = Server::start(darter(&[&QUIET[..], &bind].concat()));
         let addresses = server.addresses();
         assert!(addresses.iter().any(|address| address.starts_with(binds[1])), "{addresses:?}");

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     child: Option<(Child, BufReader<ChildStdout>)>,
     /// Where its data is, if nobody else wants it.
     _home: Option<Home>,
+    /// What was read of its standard error already.
+    said: Vec<u8>,
     /// What it printed first, which it does when clients can connect.
     pub(crate) first_line: String,
 }
@@ -136,7 +138,7 @@ impl Server {
         if first_line.is_empty() {
             panic!("the server did not start: {:?}", ended(child, out));
         }
-        Self { child: Some((child, out)), _home: home, first_line }
+        Self { child: Some((child, out)), _home: home, said: Vec::new(), first_line }
     }
 
     /// The addresses in its line of JSON.
@@ -159,11 +161,32 @@ impl Server {
         address.rsplit_once(':').unwrap().1.to_owned()
     }
 
+    /// Sends the signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Reads its standard error up to the next line with these words.
+    pub(crate) fn wait_for_line(&mut self, words: &str) {
+        let errors = self.child.as_mut().unwrap().0.stderr.as_mut().unwrap();
+        let start = self.said.len();
+        loop {
+            let mut byte = [0];
+            assert_eq!(errors.read(&mut byte).unwrap(), 1, "it ended before it said: {words}");
+            self.said.extend(byte);
+            if byte == *b"\n" && String::from_utf8_lossy(&self.said[start..]).contains(words) {
+                return;
+            }
+        }
+    }
+
     /// Sends the signal and waits for the end. What it printed then lacks the first line.
     pub(crate) fn stop(mut self, signal: Signal) -> Ended {
+        self.signal(signal);
         let (child, out) = self.child.take().unwrap();
-        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
-        ended(child, out)
+        let mut ended = ended(child, out);
+        ended.err.insert_str(0, &String::from_utf8_lossy(&self.said));
+        ended
     }
 }
 

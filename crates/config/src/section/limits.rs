@@ -3,7 +3,7 @@
 use crate::key::{Key, Kind, Number, Section};
 use crate::part::Fixed;
 use crate::quantity::Unit;
-use darter_broker::QueuePolicy;
+use darter_broker::{QueuePolicy, RatePolicy};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -27,6 +27,23 @@ macro_rules! limit {
                     c.limits.$field =
                         value.map_or(c.limits.$field, |value| value.try_into().unwrap_or(!0));
                 },
+            }),
+        }
+    };
+}
+
+/// The record of a key whose field is 0 for any number.
+macro_rules! any_limit {
+    ($field:ident, $unit:ident, $range:expr, $word:literal, $($meaning:literal)+) => {
+        Key {
+            name: stringify!($field),
+            meaning: concat!($($meaning),+),
+            kind: Kind::Number(Number {
+                unit: Unit::$unit,
+                range: $range,
+                word: Some($word),
+                get: |c| Some(u64::from(c.limits.$field)).filter(|value| *value > 0),
+                set: |c, value| c.limits.$field = value.unwrap_or(0).try_into().unwrap_or(!0),
             }),
         }
     };
@@ -165,6 +182,77 @@ const SECTION: Section = Section {
             "Most levels (parts between slashes) of a topic name or filter."
         ),
         limit!(subscriptions, Count, 1..=100_000_000, "Most subscriptions of one session."),
+        any_limit!(
+            publish_messages,
+            Count,
+            1..=10_000_000,
+            "any",
+            "Most messages that one client may publish in a second."
+        ),
+        any_limit!(
+            publish_bytes,
+            Bytes,
+            1..=64 * GIB,
+            "any",
+            "Most bytes of PUBLISH packets that one client may send in a second."
+        ),
+        any_limit!(
+            user_publish_messages,
+            Count,
+            1..=10_000_000,
+            "any",
+            "Most messages that all clients of one user together may publish in a second. Clients without a user name are not \
+             meant."
+        ),
+        any_limit!(
+            user_publish_bytes,
+            Bytes,
+            1..=64 * GIB,
+            "any",
+            "Most bytes of PUBLISH packets that all clients of one user together may send in a second."
+        ),
+        limit!(
+            publish_burst,
+            Milliseconds,
+            100..=600_000,
+            "So much time's worth of messages and bytes may come at once; for all four rates."
+        ),
+        Key {
+            name: "rate_policy",
+            meaning: "What happens to a client that publishes faster. \"wait\": the server reads nothing more from it for a \
+                      while, and nothing is lost. \"disconnect\": it is disconnected.",
+            kind: Kind::Choice {
+                words: &["wait", "disconnect"],
+                get: |c| match c.limits.rate_policy {
+                    RatePolicy::Wait => "wait",
+                    RatePolicy::Disconnect => "disconnect",
+                },
+                set: |c, word| {
+                    c.limits.rate_policy =
+                        if word == "disconnect" { RatePolicy::Disconnect } else { RatePolicy::Wait };
+                },
+            },
+        },
+        any_limit!(
+            takeovers,
+            Count,
+            1..=1_000_000,
+            "any",
+            "So many times in a row one client may take another's place under the same client identifier before that is \
+             taken for a fight of two clients, which is told with both addresses and slowed down."
+        ),
+        limit!(
+            takeover_window,
+            Milliseconds,
+            1_000..=3_600_000,
+            "When nobody has taken the place for so long, the row ends."
+        ),
+        limit!(
+            takeover_delay,
+            Milliseconds,
+            0..=60_000,
+            "In a fight a newcomer waits for its answer up to so long; with 0 it is only told."
+        ),
     ],
     check: |_| Ok(()),
 };

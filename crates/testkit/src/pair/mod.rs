@@ -17,10 +17,10 @@ use crate::late_store::{Commits, Kept, LateStore};
 use darter_codec::record::Change;
 use darter_codec::{Connect, Message, ReasonCode};
 use darter_engine::access::{Identity, Policy};
-use darter_engine::{Counters, DropReason, Event, Limits, Place, Shard, Step, Verdict};
+use darter_engine::{Allowance, Counters, DropReason, Event, Limits, Place, Shard, Step, Verdict};
 use darter_session::client::Connection;
 use node::{Item, Node, Undecided};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use wire::{Holder, ServerEnd, Wire};
 
@@ -76,6 +76,9 @@ pub struct Pair {
     late_verdicts: bool,
     held_verdicts: bool,
     undecided: VecDeque<Undecided>,
+    /// What the clients of each user have published lately.
+    allowances: HashMap<Arc<str>, Arc<Allowance>>,
+    refusal_delay: Option<u64>,
 }
 
 impl Pair {
@@ -104,6 +107,8 @@ impl Pair {
             late_verdicts: setup.seed.is_some(),
             held_verdicts: false,
             undecided: VecDeque::new(),
+            allowances: HashMap::new(),
+            refusal_delay: None,
             verdict: |connect| {
                 let user = connect.username.as_ref().map(|name| (&**name).into());
                 Verdict::Accept(Identity { user, ..Identity::default() })
@@ -143,6 +148,11 @@ impl Pair {
         self.step = Some(step);
     }
 
+    /// Who is not let in learns it so many milliseconds later.
+    pub fn delay_refusals(&mut self, milliseconds: u64) {
+        self.refusal_delay = Some(milliseconds);
+    }
+
     /// Logins wait until [`decide`](Self::decide).
     pub fn hold_verdicts(&mut self) {
         self.late_verdicts = true;
@@ -156,6 +166,19 @@ impl Pair {
             node.shard.close_all(now, ReasonCode::ServerShuttingDown, "the server is shutting down");
             node.touched = true;
         }
+    }
+
+    /// Each shard disconnects at most so many clients and lets everything flow; gives how many are left.
+    pub fn shut_down_some(&mut self, most: usize) -> usize {
+        let now = self.server_now();
+        let mut left = 0;
+        for node in &mut self.nodes {
+            let what = "the server is shutting down";
+            left += node.shard.close_some(now, most, ReasonCode::ServerShuttingDown, what);
+            node.touched = true;
+        }
+        self.run();
+        left
     }
 
     fn build(&mut self) {

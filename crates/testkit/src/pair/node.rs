@@ -5,7 +5,8 @@ use super::wire::ServerEnd;
 use crate::late_store::LateStore;
 use bytes::Bytes;
 use darter_codec::{Connect, Message};
-use darter_engine::{Effect, Event, LinkId, PeerItem, Shard, Step};
+use darter_engine::access::Identity;
+use darter_engine::{Effect, Event, LinkId, PeerItem, Shard, Step, Verdict};
 use darter_store::{Answer, Store};
 use std::sync::Arc;
 
@@ -220,7 +221,18 @@ impl Pair {
         let now = self.server_now();
         let shard = &mut self.nodes[node].shard;
         match question {
-            Question::Verdict(connect) => shard.handle_verdict(now, link, (self.verdict)(&connect)),
+            Question::Verdict(connect) => {
+                let verdict = (self.verdict)(&connect);
+                if let Verdict::Accept(Identity { user: Some(user), .. }) = &verdict {
+                    shard.share_allowance(link, self.allowances.entry(user.clone()).or_default().clone());
+                }
+                match self.refusal_delay {
+                    Some(delay) if let Verdict::Refuse { reason, what } = verdict => {
+                        shard.refuse_later(now, link, now + delay, reason, what);
+                    }
+                    _ => shard.handle_verdict(now, link, verdict),
+                }
+            }
             Question::Step(step, data) => shard.handle_step(now, link, step(&data)),
         }
         self.nodes[node].touched = true;

@@ -3,14 +3,18 @@
 //! The answer comes from the rules alone; nobody has to be connected, and nothing is changed.
 
 mod change;
+mod door;
+mod doors;
 mod edit;
 mod question;
 
 pub use change::Change;
+pub use door::{Door, Known, Knows, Visitor, Way};
+pub use doors::Doors;
 pub use edit::{Edit, Place};
-pub use question::{ExplainRequest, Question, Wish};
+pub use question::{ConnectRequest, Connecting, ExplainRequest, Question, Spoken, Wish};
 
-use super::{Refusal, Subject};
+use super::{Refusal, Subject, read};
 use crate::access::{Action, Decision, Effect, Identity, Origin, Policy, Reach, Rule, Who, Why};
 use crate::topic::{self, SharedFilter};
 use serde::Serialize;
@@ -56,9 +60,13 @@ impl Explanation {
     }
 }
 
-/// Answers by the rules that the server goes by now.
-pub(super) fn answer(subject: &Subject, request: &ExplainRequest) -> Result<Value, Refusal> {
-    Ok(json!(explain(&subject.view.policy(), &request.question()?)))
+/// Answers by the rules and the listeners' settings that the server goes by now. The action tells the two questions apart.
+pub(super) fn answer(subject: &Subject, request: Value) -> Result<Value, Refusal> {
+    Ok(json!(if request["action"] == json!(Connecting::Connect) {
+        read::<ConnectRequest>(request)?.explain(&subject.doors.now())?
+    } else {
+        explain(&subject.view.policy(), &read::<ExplainRequest>(request)?.question()?)
+    }))
 }
 
 /// Answers by the rules.

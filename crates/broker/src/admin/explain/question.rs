@@ -2,7 +2,9 @@
 
 use crate::access::{Action, Identity};
 use crate::admin::Refusal;
+use darter_codec::Version;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whether a client may do something.
@@ -98,5 +100,58 @@ impl ExplainRequest {
         };
         let (client, action, topic) = (self.client.clone(), self.action.into(), self.topic.clone());
         Ok(Question { identity, client, action, topic })
+    }
+}
+
+/// Asks whether a client may connect; passwords do not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectRequest {
+    /// Always the same.
+    pub action: Connecting,
+    /// Its user name; none for a client without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The name of the listener; `[listener]` itself without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener: Option<String>,
+    /// Where the client is; as far away as the listener can be reached from without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The version of MQTT that it speaks, if that matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Spoken>,
+}
+
+/// The one word that a [`ConnectRequest`] has as its action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Connecting {
+    /// It is about connecting.
+    #[default]
+    #[serde(rename = "connect")]
+    Connect,
+}
+
+/// A version of MQTT as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Spoken {
+    /// 3.1.
+    #[serde(rename = "3.1")]
+    V31,
+    /// 3.1.1.
+    #[serde(rename = "3.1.1")]
+    V311,
+    /// 5.
+    #[serde(rename = "5")]
+    V5,
+}
+
+impl From<Spoken> for Version {
+    fn from(spoken: Spoken) -> Self {
+        match spoken {
+            Spoken::V31 => Self::V31,
+            Spoken::V311 => Self::V311,
+            Spoken::V5 => Self::V5,
+        }
     }
 }

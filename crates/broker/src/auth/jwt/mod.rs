@@ -11,7 +11,7 @@ mod key_file;
 mod tests;
 mod token;
 
-pub use key::Algorithm;
+pub use key::{Algorithm, UnknownAlgorithm};
 pub use key_file::{BadKey, KeyError, Keys};
 
 use super::{Login, Method, Outcome, Verdict};

@@ -65,7 +65,7 @@ pub enum UsersError {
     #[error("{0:?} cannot be a user: {1}")]
     Bad(String, BadUser),
     /// There is a user of that name.
-    #[error("there is a user {0:?} already; 'darter user passwd' changes the password")]
+    #[error("there is a user {0:?} already")]
     Exists(String),
     /// There is no user of that name.
     #[error("there is no user {0:?}")]

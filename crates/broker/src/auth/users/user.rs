@@ -44,7 +44,7 @@ pub struct User {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// Its hash, as [`Hash`] is written.
+    /// Its hash, as [`struct@Hash`] is written.
     pub hash: String,
     /// Its SCRAM keys.
     pub scram: Scram,

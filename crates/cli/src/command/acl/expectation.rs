@@ -1,9 +1,11 @@
 //! One line of a file of expectations.
 //!
-//! `allow|deny WHO [as client ID] [with role NAME]... ACTION TOPIC`. `WHO` is a user name, or `anonymous`; names with spaces
-//! stand in quotes, and so does a user who is called anonymous. The topic is the rest of the line.
+//! `allow|deny WHO [as client ID] [with role NAME]... ACTION TOPIC`, or `allow|deny WHO connect [to LISTENER] [from ADDRESS]`.
+//! `WHO` is a user name, or `anonymous`; names with spaces stand in quotes, and so does a user who is called anonymous. The topic
+//! is the rest of the line.
 
-use darter_broker::admin::explain::{ExplainRequest, Wish};
+use crate::command::rules::Question;
+use darter_broker::admin::explain::{ConnectRequest, Connecting, ExplainRequest, Wish};
 
 /// What is expected of the rules.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub(super) struct Expectation {
     /// Its line, counted from 1.
     pub(super) line: usize,
     pub(super) allowed: bool,
-    pub(super) request: ExplainRequest,
+    pub(super) question: Question,
 }
 
 /// A word, or what stands between quotes.
@@ -50,13 +52,16 @@ impl Expectation {
         }
         let (mut client, mut roles) = (String::new(), Vec::new());
         let action = loop {
-            let word = words.next("publish, retain, subscribe or receive")?;
+            let word = words.next("publish, retain, subscribe, receive or connect")?;
             if word.is("as") {
                 words.expect("client")?;
                 client = words.next("a client identifier")?.text;
             } else if word.is("with") {
                 words.expect("role")?;
                 roles.push(words.next("the name of a role")?.text);
+            } else if word.is("connect") {
+                let question = words.connecting(user, client.is_empty() && roles.is_empty())?;
+                return Ok(Some(Self { line, allowed, question }));
             } else {
                 break Wish::named(&word.text)
                     .filter(|_| !word.is_quoted)
@@ -67,12 +72,13 @@ impl Expectation {
         if topic.is_empty() {
             return Err(format!("the topic is missing; {FORM}"));
         }
-        Ok(Some(Self { line, allowed, request: ExplainRequest { action, user, client, roles, topic } }))
+        let question = Question::Do(ExplainRequest { action, user, client, roles, topic });
+        Ok(Some(Self { line, allowed, question }))
     }
 }
 
 const FORM: &str = "a line is like: allow ann publish home/door, or with more: deny ann as client c1 with role guest \
-                    subscribe home/#; the actions are publish, retain, subscribe and receive";
+                    subscribe home/#; the actions are publish, retain, subscribe, receive and connect";
 
 /// What is left of a line.
 struct Words<'t>(&'t str);
@@ -97,6 +103,35 @@ impl Words<'_> {
         Ok(Word { text: text.into(), is_quoted })
     }
 
+    /// What may stand behind `connect`.
+    fn connecting(&mut self, user: Option<String>, is_plain: bool) -> Result<Question, String> {
+        if !is_plain {
+            return Err("a client identifier and roles do not matter for connect; leave them out".into());
+        }
+        let (mut listener, mut address) = (None, None);
+        while !self.0.trim().is_empty() {
+            let word = self.next("to or from")?;
+            if word.is("to") {
+                listener = Some(self.next("the name of a listener")?.text);
+            } else if word.is("from") {
+                let text = self.next("an address")?.text;
+                address = Some(text.parse().map_err(|_| format!("{text:?} is not an IP address"))?);
+            } else {
+                return Err(format!(
+                    "{:?} is not known; behind connect may stand: to LISTENER, and from ADDRESS",
+                    word.text
+                ));
+            }
+        }
+        Ok(Question::Connect(ConnectRequest {
+            action: Connecting::Connect,
+            user,
+            listener,
+            address,
+            version: None,
+        }))
+    }
+
     fn expect(&mut self, wanted: &str) -> Result<(), String> {
         let word = self.next(wanted)?;
         if word.is(wanted) {
@@ -115,36 +150,48 @@ mod tests {
         Expectation::read(1, text).unwrap().unwrap()
     }
 
+    fn request(text: &str) -> ExplainRequest {
+        match read(text).question {
+            Question::Do(request) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_line_says_who_what_and_where() {
         let plain = read("allow ann publish home/door");
-        let request = ExplainRequest {
+        let expected = ExplainRequest {
             action: Wish::Publish,
             user: Some("ann".into()),
             client: String::new(),
             roles: Vec::new(),
             topic: "home/door".into(),
         };
-        assert_eq!(plain, Expectation { line: 1, allowed: true, request });
-        let full = read(
-            "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ",
-        );
-        let request = full.request;
-        assert_eq!(
-            (full.allowed, request.user.as_deref(), request.client.as_str()),
-            (false, Some("ann smith"), "b 1")
-        );
-        assert_eq!(
-            (request.roles, request.topic.as_str()),
-            (vec!["x".into(), "y z".into()], "living room/#")
-        );
+        assert_eq!(plain, Expectation { line: 1, allowed: true, question: Question::Do(expected) });
+        let text =
+            "  deny \"ann smith\"  as client \"b 1\" with role x with role \"y z\" subscribe  living room/# ";
+        assert!(!read(text).allowed);
+        let full = request(text);
+        assert_eq!((full.user.as_deref(), full.client.as_str()), (Some("ann smith"), "b 1"));
+        assert_eq!((full.roles, full.topic.as_str()), (vec!["x".into(), "y z".into()], "living room/#"));
     }
 
     #[test]
     fn anonymous_is_nobody_unless_it_stands_in_quotes() {
-        assert_eq!(read("allow anonymous receive a").request.user, None);
-        assert_eq!(read("allow \"anonymous\" receive a").request.user.as_deref(), Some("anonymous"));
-        assert_eq!(read("allow as as client as publish a").request.client, "as");
+        assert_eq!(request("allow anonymous receive a").user, None);
+        assert_eq!(request("allow \"anonymous\" receive a").user.as_deref(), Some("anonymous"));
+        assert_eq!(request("allow as as client as publish a").client, "as");
+    }
+
+    #[test]
+    fn connecting_has_a_listener_and_an_address_instead_of_a_topic() {
+        let connecting = |text: &str| match read(text).question {
+            Question::Connect(request) => (request.user, request.listener, request.address),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(connecting("deny anonymous connect"), (None, None, None));
+        let full = (Some("ann".into()), Some("web".into()), Some([192, 0, 2, 7].into()));
+        assert_eq!(connecting("allow ann connect to web from 192.0.2.7"), full);
     }
 
     #[test]
@@ -156,10 +203,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_line_is_said() {
-        let cases = [
+        let cases: [(&str, &str); 13] = [
             ("permit ann publish a", "\"permit\" is neither allow nor deny; "),
             ("allow", "the line ends where a user name or anonymous should stand; "),
-            ("allow ann", "the line ends where publish, retain, subscribe or receive should stand; "),
+            (
+                "allow ann",
+                "the line ends where publish, retain, subscribe, receive or connect should stand; ",
+            ),
             ("allow ann write a", "\"write\" is not known; "),
             ("allow ann \"publish\" a", "\"publish\" is not known; "),
             ("allow ann publish", "the topic is missing; "),
@@ -167,6 +217,9 @@ mod tests {
             ("allow ann with", "the line ends where role should stand; "),
             ("allow \"ann publish a", "a quote is opened and not closed"),
             ("allow \"\" publish a", "the user name is empty; "),
+            ("allow ann connect home/door", "\"home/door\" is not known; behind connect may stand: "),
+            ("allow ann connect from here", "\"here\" is not an IP address"),
+            ("allow ann as client c connect", "a client identifier and roles do not matter for connect; "),
         ];
         for (text, start) in cases {
             let why = Expectation::read(1, text).unwrap_err();

@@ -2,7 +2,7 @@
 
 use super::expectation::Expectation;
 use crate::command::plain::{counted, harmless, print};
-use crate::command::rules::{Rules, RulesFlags, statement};
+use crate::command::rules::{Rules, RulesFlags};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ comments.
   allow carl with role night-watch receive home/safe/door
   deny  anonymous publish home/door
   allow \"ann smith\" retain home/door
+  deny  anonymous connect from 192.0.2.7
+  allow ann connect to web
 
 Exit codes: 0 when every expectation holds, 1 when one does not, 2 when they cannot be checked.
 
@@ -85,7 +87,7 @@ fn read(file: &str, text: &str) -> anyhow::Result<Vec<Expectation>> {
 fn check(file: String, expectations: Vec<Expectation>, rules: &mut Rules) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome { file, checked: 0, failed: Vec::new() };
     for expectation in expectations {
-        let answer = rules.explain(&expectation.request)?;
+        let answer = rules.explain(&expectation.question)?;
         outcome.checked += 1;
         if answer["allowed"] != Value::Bool(expectation.allowed) {
             outcome.failed.push((expectation, answer));
@@ -98,7 +100,7 @@ impl Outcome {
     fn text(&self) -> String {
         let mut text = String::new();
         for (expectation, answer) in &self.failed {
-            let said = statement(&expectation.request, !expectation.allowed);
+            let said = expectation.question.statement(!expectation.allowed);
             let (wish, change) = if expectation.allowed { ("allow", "allowed") } else { ("deny", "denied") };
             let _ = writeln!(
                 text,
@@ -135,7 +137,7 @@ impl Outcome {
             json!({
                 "line": expectation.line,
                 "expected": if expectation.allowed { "allow" } else { "deny" },
-                "request": expectation.request,
+                "request": expectation.question.request(),
                 "explanation": answer,
             })
         });

@@ -19,7 +19,7 @@ pub(super) fn text(listening: &[Listening], folder: Option<&Path>, program: &str
         let _ = writeln!(text, "  Open to    programs on this computer only");
         let _ = writeln!(
             text,
-            "             (for the network: {program} serve --bind 0.0.0.0; there are no passwords yet)"
+            "             (for the network: set up passwords, then --bind 0.0.0.0; see docs/access.md)"
         );
     } else if listening.iter().any(|open| !open.address.is_here() && !open.asks_for_logins) {
         let _ = writeln!(text, "  Open to    everybody who can reach this computer, without a password");
