@@ -39,7 +39,8 @@ class Running:
 class Started:
     """A server process of our own."""
 
-    def __init__(self, shards):
+    def __init__(self, shards, config=None):
+        self.config = config
         self.log = tempfile.TemporaryFile(mode="w+")
         self.folder = tempfile.TemporaryDirectory()
         self.shards = shards
@@ -60,11 +61,15 @@ class Started:
     def start_darter(self, shards):
         command = [os.environ["DARTER_BIN"], "serve", "--data-dir", str(self.data), "--port", "0", "--no-console"]
         command += ["--print-addresses", "json", "--shards", str(shards)]
+        if self.config is not None:
+            (Path(self.folder.name) / "darter.toml").write_text(self.config)
+            command += ["--config", "darter.toml"]
         self.process = subprocess.Popen(
             command, cwd=self.folder.name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, bufsize=0
         )
         # The banner goes the same way and follows; the addresses are the first line that is JSON.
-        self.addresses = [address_of(text) for text in self.read_ready_line()["mqtt"]]
+        self.places = self.read_ready_line()
+        self.addresses = [address_of(text) for text in self.places["mqtt"]]
         self.drain_output()
 
     def read_ready_line(self):

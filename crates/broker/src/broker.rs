@@ -6,6 +6,7 @@ use crate::driver::{Door, Driver, WAKER};
 use crate::entrance::Entrance;
 use crate::event;
 use crate::failure::{LastWords, Watch};
+use crate::file_watch::FileWatch;
 use crate::inbox::{Inbox, Item};
 use crate::options::{ListenerOptions, Options};
 use crate::recorder::Recorder;
@@ -18,7 +19,7 @@ use darter_codec::record::Kept;
 use darter_codec::{Message, ReasonCode};
 use darter_engine::access::Policy;
 use darter_engine::{Place, Shard};
-use darter_net::{Address, BindError, Listener};
+use darter_net::{Address, BindError, FileError, Listener};
 use darter_store::history::History;
 use darter_store::{Keeper, OpenError, Report, Store};
 use mio::Poll;
@@ -46,6 +47,9 @@ pub struct Broker {
     keeper: Arc<dyn Keeper>,
     clock: Clock,
     history: Option<Arc<History>>,
+    entrances: Vec<Arc<Entrance>>,
+    /// Only where a listener may have files.
+    files: Option<FileWatch>,
     rules: Rules,
     refusals: Refusals,
 }
@@ -84,9 +88,10 @@ impl Broker {
     /// When an address cannot be listened on, the system has no resources left, or the store cannot be opened: another server
     /// uses its folder, a newer version made it, or the system does not let it be used.
     pub fn start(options: &Options) -> Result<Self, StartError> {
+        let entrances: Vec<_> = options.listeners.iter().map(Entrance::new).map(Arc::new).collect();
         let mut doors = Vec::new();
-        for listener in &options.listeners {
-            open(listener, &mut doors)?;
+        for (listener, entrance) in options.listeners.iter().zip(&entrances) {
+            open(listener, entrance, &mut doors)?;
         }
         let listening: Arc<[Listening]> = doors.iter().map(listening).collect();
         for open in listening.iter().filter(|open| !open.asks_for_logins && !open.address.is_here()) {
@@ -136,6 +141,8 @@ impl Broker {
         }
         // From here on an error stops the threads that run already: they are this value's.
         let addresses = listening.iter().filter_map(|open| open.address.inet()).collect();
+        let with_files: Vec<_> = entrances.iter().filter(|one| one.has_layers()).cloned().collect();
+        let files = if with_files.is_empty() { None } else { Some(FileWatch::start(with_files)?) };
         let mut broker = Self {
             listening,
             addresses,
@@ -146,6 +153,8 @@ impl Broker {
             keeper,
             clock,
             history,
+            entrances,
+            files,
             rules,
             refusals,
         };
@@ -221,6 +230,13 @@ impl Broker {
         }
     }
 
+    /// Reads again what listeners have in files, such as certificates, whether they have changed or not. Connections that are there
+    /// go on as they began. Files that cannot be used are told in the log and given back; what they said before goes on to
+    /// count. Without this call, files that change are noticed within a few seconds.
+    pub fn reload(&self) -> Vec<FileError> {
+        self.entrances.iter().flat_map(|entrance| entrance.reload(true)).collect()
+    }
+
     /// Publishes a message of the server itself.
     pub fn publish(&self, message: Message) {
         if let Some(inbox) = self.inboxes.first() {
@@ -235,6 +251,7 @@ impl Broker {
 
     fn stop(&mut self) {
         self.watch.stop();
+        self.files = None;
         for inbox in &self.inboxes {
             inbox.send(&mut vec![Item::Shutdown { reason: ReasonCode::ServerShuttingDown }]);
         }
@@ -285,8 +302,11 @@ fn restored_shards(
 }
 
 /// Opens every address of a listener; those with port 0 share the first port that the system gave.
-fn open(options: &ListenerOptions, doors: &mut Vec<Door>) -> Result<(), StartError> {
-    let entrance = Arc::new(Entrance::new(options));
+fn open(
+    options: &ListenerOptions,
+    entrance: &Arc<Entrance>,
+    doors: &mut Vec<Door>,
+) -> Result<(), StartError> {
     let mut chosen = 0;
     for address in &options.addresses {
         let mut wanted = address.clone();

@@ -1,11 +1,12 @@
 //! What a listener asks of its clients, and how many it has let in.
 
 use crate::auth::{Answer, Authenticator, Login};
+use crate::event;
 use crate::options::{ListenerOptions, Versions};
 use darter_codec::{Connect, ReasonCode};
 use darter_engine::Verdict;
 use darter_engine::access::Identity;
-use darter_net::{Fault, Layer, LayerKind, Stream};
+use darter_net::{Fault, FileError, Layer, LayerKind, Stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -41,6 +42,26 @@ impl Entrance {
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Reads again what its layers have from files. Unless `always`, only what has changed.
+    pub(crate) fn reload(&self, always: bool) -> Vec<FileError> {
+        let mut errors = Vec::new();
+        for layer in &self.layers {
+            match layer.reload(always) {
+                Ok(true) => event::FilesRead { listener: &self.name }.emit(),
+                Ok(false) => {}
+                Err(error) => {
+                    event::FilesRefused { listener: &self.name, error: &error }.emit();
+                    errors.push(error);
+                }
+            }
+        }
+        errors
+    }
+
+    pub(crate) fn has_layers(&self) -> bool {
+        !self.layers.is_empty()
     }
 
     pub(crate) fn asks_for_logins(&self) -> bool {

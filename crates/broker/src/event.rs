@@ -3,7 +3,7 @@
 use darter_codec::{ReasonCode, Version};
 use darter_engine::access::{Action, Why};
 use darter_engine::{Drop, DropReason, Ending, Event};
-use darter_net::{Address, Fault, Peer};
+use darter_net::{Address, Fault, FileError, Peer};
 use darter_store::Report;
 use std::io;
 use std::path::Path;
@@ -253,6 +253,56 @@ pub(crate) struct TransportFailed<'a> {
 impl TransportFailed<'_> {
     pub(crate) fn emit(&self) {
         tracing::info!(listener = self.listener, address = %self.address, "connection given up: {}", self.fault);
+    }
+}
+
+/// A connection ended before MQTT could begin on it, such as in the middle of a hand-shake.
+pub(crate) struct TransportUnfinished<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: Peer,
+    pub(crate) waits_for: &'static str,
+    pub(crate) ending: &'a Ending,
+}
+
+impl TransportUnfinished<'_> {
+    pub(crate) fn emit(&self) {
+        let Self { listener, address, waits_for, .. } = self;
+        match self.ending {
+            Ending::Server { what, .. } => {
+                tracing::info!(listener, %address, "connection closed before {waits_for}: {what}");
+            }
+            _ => tracing::info!(listener, %address, "the client closed the connection before {waits_for}"),
+        }
+    }
+}
+
+/// What a listener has in files was read again.
+pub(crate) struct FilesRead<'a> {
+    pub(crate) listener: &'a str,
+}
+
+impl FilesRead<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::info!(
+            listener = self.listener,
+            "the listener's files were read again: new connections begin with what they say now"
+        );
+    }
+}
+
+/// What a listener has in files was read again and cannot be used.
+pub(crate) struct FilesRefused<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) error: &'a FileError,
+}
+
+impl FilesRefused<'_> {
+    pub(crate) fn emit(&self) {
+        tracing::error!(
+            listener = self.listener,
+            error = %self.error,
+            "the listener's files have changed and cannot be used: what they said before goes on to count"
+        );
     }
 }
 

@@ -18,6 +18,7 @@ mod driver;
 mod entrance;
 pub mod event;
 mod failure;
+mod file_watch;
 mod inbox;
 mod large;
 mod options;

@@ -30,6 +30,7 @@ mod quantity;
 pub mod reference;
 mod section;
 mod setup;
+mod tls;
 mod value;
 mod ways;
 
@@ -46,6 +47,7 @@ pub use section::roles::Role;
 pub use section::server::Server;
 pub use section::storage::Storage;
 pub use setup::{META_FOLDER, OptionsError, Reloaded, Running, Setup};
+pub use tls::{TLS_FOLDER, TlsError};
 pub use ways::WaysError;
 
 use acl_file::AclFileError;

@@ -3,8 +3,9 @@
 use crate::acl_file::AclFileError;
 use crate::folder::NoFolder;
 use crate::listen::{self, ResolveError};
+use crate::tls::TlsError;
 use crate::ways::{Ways, WaysError};
-use crate::{Auth, Config, Host, Listener, Tls, Transport};
+use crate::{Auth, Config, Host, Listener, Transport};
 use darter_broker::access::Policy;
 use darter_broker::admin::explain::Door;
 use darter_broker::auth::users::Users;
@@ -56,12 +57,9 @@ pub enum OptionsError {
         /// Where it would listen.
         address: String,
     },
-    /// A listener is to speak TLS.
-    #[error("{section} has tls, which is not there yet")]
-    Tls {
-        /// The section.
-        section: String,
-    },
+    /// A listener cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A configuration put to use.
@@ -112,7 +110,7 @@ impl Config {
         self.check_places()?;
         for listener in self.all_listeners() {
             let current = Arc::new(Current::new(ways.authenticator(self, listener)?));
-            let options = listener.options(current.clone())?;
+            let options = listener.options(current.clone(), folder.as_deref())?;
             self.check_openness(&ways, listener, &options)?;
             layers.extend(options.layers.iter().cloned());
             entrances.push((listener.name.clone(), current));
@@ -226,7 +224,11 @@ impl Listener {
         }
     }
 
-    fn options(&self, authenticator: Arc<Current>) -> Result<ListenerOptions, OptionsError> {
+    fn options(
+        &self,
+        authenticator: Arc<Current>,
+        folder: Option<&Path>,
+    ) -> Result<ListenerOptions, OptionsError> {
         let (addresses, optional) = match &self.path {
             Some(path) => (vec![Address::Unix { path: path.clone(), mode: self.mode }], Vec::new()),
             None => {
@@ -238,7 +240,7 @@ impl Listener {
             name: self.name.clone(),
             addresses,
             optional,
-            layers: self.layers()?,
+            layers: self.layers(folder)?,
             authenticator,
             versions: self.versions.iter().copied().collect(),
             connections: self.connections,
@@ -247,14 +249,14 @@ impl Listener {
     }
 
     /// What the bytes go through, from the wire upwards.
-    fn layers(&self) -> Result<Vec<Arc<dyn Layer>>, OptionsError> {
+    fn layers(&self, folder: Option<&Path>) -> Result<Vec<Arc<dyn Layer>>, OptionsError> {
         let mut layers: Vec<Arc<dyn Layer>> = Vec::new();
         // Both were read once already, when the file was.
         if let Ok(proxies) = Trusted::parse(self.proxy_protocol_from.iter().map(String::as_str)) {
             layers.push(Arc::new(proxies));
         }
-        if self.tls != Tls::Off {
-            return Err(OptionsError::Tls { section: self.section() });
+        if let Some(tls) = self.acceptor(folder)? {
+            layers.push(Arc::new(tls));
         }
         if self.transport == Transport::WebSocket {
             let mut rules = websocket_rules();

@@ -392,7 +392,7 @@ impl Shard {
         self.refuse_silently(now, id, reason, error.what());
     }
 
-    fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
+    pub(crate) fn refuse_silently(&mut self, now: u64, id: LinkId, reason: ReasonCode, what: &'static str) {
         self.out.counters.refused += 1;
         self.out.effects.push_back(Effect::Event(Event::Refused {
             link: id.slot,

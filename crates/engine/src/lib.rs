@@ -41,6 +41,7 @@ mod seen;
 mod session;
 mod shard;
 mod spread;
+mod stranger;
 mod subscribe;
 mod template;
 mod timers;

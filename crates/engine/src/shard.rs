@@ -192,6 +192,9 @@ impl Shard {
                 LinkState::Closed => return input.len(),
             };
             let state = link.state;
+            if state == LinkState::Connecting && self.is_stranger(now, id, input) {
+                return input.len();
+            }
             match frame::scan(&input[consumed..], limit) {
                 Ok(Scan::Partial { .. }) => return consumed,
                 Ok(Scan::Complete(frame)) => {

@@ -1,7 +1,7 @@
 //! What stands between a socket and the protocol that is spoken over it: TLS, WebSocket, a proxy's header.
 
+use crate::file_error::FileError;
 use crate::peer::{CertificateNames, Peer};
-use crate::reload::ReloadError;
 use std::borrow::Cow;
 use std::fmt;
 use thiserror::Error;
@@ -24,7 +24,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the files cannot be used. What was there before goes on to count.
-    fn reload(&self, always: bool) -> Result<bool, ReloadError> {
+    fn reload(&self, always: bool) -> Result<bool, FileError> {
         let _ = always;
         Ok(false)
     }

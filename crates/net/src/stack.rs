@@ -69,6 +69,14 @@ impl Filters {
         self.filters.is_empty() && !self.wants_write() && !self.has_buffered()
     }
 
+    /// What must happen before anything goes through; none when it has, or never will.
+    pub(crate) fn waits_for(&self) -> Option<&'static str> {
+        if self.fault.is_some() {
+            return None;
+        }
+        self.iter().find_map(|filter| filter.waits_for())
+    }
+
     /// Where the other side really is, when that was learned since the last call.
     pub(crate) fn take_peer(&mut self) -> Option<Peer> {
         self.peer.take()

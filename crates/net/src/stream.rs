@@ -77,10 +77,11 @@ impl Stream {
         self.filters.as_ref()?.iter().find_map(|filter| filter.certificate())
     }
 
-    /// What must happen before anything can be read, in plain words, such as the end of a hand-shake.
+    /// What must happen before anything can be read, in plain words, such as the end of a hand-shake; none when it has, or
+    /// when a filter has given the connection up.
     #[must_use]
     pub fn waits_for(&self) -> Option<&'static str> {
-        self.filters.as_ref()?.iter().find_map(|filter| filter.waits_for())
+        self.filters.as_ref()?.waits_for()
     }
 
     /// True when its bytes go through filters.

@@ -4,6 +4,7 @@ use super::{ACCEPT_PAUSE, ACCEPTS, COMPLAINT_PAUSE, Running};
 use crate::conn::Conn;
 use crate::entrance::{Entrance, Entry};
 use crate::event;
+use darter_engine::Event;
 use darter_net::{Listener, Stream};
 use mio::Token;
 use std::io;
@@ -82,6 +83,17 @@ impl Running {
             self.resume(link);
             // What arrived while the socket was between two pollers is not reported again.
             self.read_again(link);
+        }
+    }
+
+    /// A connection may have ended before MQTT could begin on it.
+    pub(super) fn tell_of_transport(&self, event: &Event) {
+        if let Event::Disconnected { link, client: None, ending } = event
+            && let Some(Some(conn)) = self.conns.get(*link as usize)
+            && let Some(waits_for) = conn.stream.waits_for()
+        {
+            let (listener, address) = (conn.entry.name(), conn.stream.peer());
+            event::TransportUnfinished { listener, address, waits_for, ending }.emit();
         }
     }
 }

@@ -9,6 +9,7 @@ use darter_engine::Event;
 impl Running {
     pub(super) fn tell(&mut self, event: &Event) {
         self.tell_followers(event);
+        self.tell_of_transport(event);
         let of = |slot| self.peer(slot).map(|peer| peer.to_string());
         let Some(refusal) = Refusal::of(event, of) else {
             event::emit(event, |slot| self.peer(slot));

@@ -40,4 +40,5 @@ mod proxy;
 mod rude;
 mod rules;
 mod stopping;
+mod tls;
 mod websocket;
