@@ -77,7 +77,6 @@ pub struct Running {
     config: Config,
     users: Option<Arc<Users>>,
     entrances: Vec<(Arc<str>, Arc<Current>)>,
-    layers: Vec<Arc<dyn Layer>>,
     doors: Vec<Door>,
 }
 
@@ -96,6 +95,13 @@ impl Config {
         std::iter::once(&self.listener).chain(&self.listeners)
     }
 
+    /// Files that say who may connect and what they may do, beside the configuration file. The server itself looks after those of
+    /// its transports.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let Auth { password_file, acl_file, jwt, http, .. } = self.auth.clone();
+        [password_file, acl_file, jwt.key_file, jwt.jwks_file, http.authority].into_iter().flatten()
+    }
+
     /// Puts the configuration to use: opens what it names, looks up names of hosts and the data folder.
     ///
     /// # Errors
@@ -106,13 +112,12 @@ impl Config {
         let users = open_users(folder.as_deref().filter(|folder| make_private(folder).is_ok()))?;
         let ways = Ways::open(&self.auth, users.clone())?;
         let policy = Arc::new(self.policy()?);
-        let (mut listeners, mut entrances, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut listeners, mut entrances) = (Vec::new(), Vec::new());
         self.check_places()?;
         for listener in self.all_listeners() {
             let current = Arc::new(Current::new(ways.authenticator(self, listener)?));
             let options = listener.options(current.clone(), folder.as_deref())?;
             self.check_openness(&ways, listener, &options)?;
-            layers.extend(options.layers.iter().cloned());
             entrances.push((listener.name.clone(), current));
             listeners.push(options);
         }
@@ -132,7 +137,7 @@ impl Config {
             ..Options::default()
         };
         let doors = self.doors_of(&ways);
-        let running = Running { config: self.clone(), users, entrances, layers, doors };
+        let running = Running { config: self.clone(), users, entrances, doors };
         Ok(Setup { options, running })
     }
 
@@ -275,22 +280,15 @@ impl Running {
         &self.doors
     }
 
-    /// Whether there is anything for [`reload_layers`](Self::reload_layers).
-    #[must_use]
-    pub fn has_layers(&self) -> bool {
-        !self.layers.is_empty()
-    }
-
     /// The users who are kept in the data folder, if there is one.
     #[must_use]
     pub fn users(&self) -> Option<&Arc<Users>> {
         self.users.as_ref()
     }
 
-    /// Files that say who may connect and what they may do, beside the configuration file. Layers look after their own.
+    /// The files of the configuration in force: see [`Config::files`].
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let Auth { password_file, acl_file, jwt, http, .. } = self.config.auth.clone();
-        [password_file, acl_file, jwt.key_file, jwt.jwks_file, http.authority].into_iter().flatten()
+        self.config.files()
     }
 
     /// Takes a configuration that was read again. Who may log in counts at once; the caller gives the rules to the server.
@@ -316,14 +314,6 @@ impl Running {
         self.config = config.clone();
         self.doors = config.doors_of(&ways);
         Ok(Reloaded { policy, needs_restart })
-    }
-
-    /// Has certificates and the like read again, if their files have changed or `always`. Returns what cannot be used; what
-    /// was there before goes on to count then.
-    #[must_use]
-    pub fn reload_layers(&self, always: bool) -> Vec<String> {
-        let outcomes = self.layers.iter().map(|layer| layer.reload(always));
-        outcomes.filter_map(Result::err).map(|error| error.to_string()).collect()
     }
 }
 

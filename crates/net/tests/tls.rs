@@ -1,10 +1,13 @@
 //! TLS without sockets: a good client whose bytes are changed on their way.
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong shall end at once")]
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use darter_net::tls::{Acceptor, ClientCertificates, Files};
 use darter_net::{Fault, Filter, Layer, Peer, Received};
 use darter_testkit::tls_stream::{TLS12, TLS13};
 use darter_testkit::{Authority, Dice, TlsSetup};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::io::{self, Cursor, Read, Write};
 
@@ -154,4 +157,51 @@ fn damage_ends_a_connection_and_nothing_else() {
     let rig = Rig::new();
     let served = (0..clients()).filter(|seed| talk(&rig, &mut Dice::new(*seed), true)).count() as u64;
     assert!(served > 0 && served < clients(), "{served}");
+}
+
+#[test]
+fn a_hand_shake_in_crumbs_is_not_kept_for_ever() {
+    let rig = Rig::new();
+    let mut filter = rig.acceptor.begin(Peer::Local { user: None }).unwrap();
+    // Records of one byte that begin the longest message there may be.
+    let mut crumb = |byte| filter.receive(&mut [0x16, 3, 1, 0, 1, byte], &mut Vec::new(), &mut Vec::new());
+    let mut sent = 0;
+    let fault = loop {
+        sent += 6;
+        match crumb([1, 0, 0xFF, 0xFF].get(sent / 6 - 1).copied().unwrap_or(0)) {
+            Ok(_) => assert!(sent < 256 * 1024, "{sent} bytes are kept"),
+            Err(fault) => break fault,
+        }
+    };
+    assert!(fault.to_string().contains("too small pieces"), "{fault}");
+}
+
+/// The certificate as one of X.509 version 1: without the field that says otherwise. Nobody could check its signature any more.
+fn of_version_1(pem: &str) -> String {
+    let mut der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
+    let version = [0xA0, 3, 2, 1, 2];
+    assert_eq!(der[8..13], version, "two sequences with lengths of two bytes, and the version");
+    der.drain(8..13);
+    for start in [2, 6] {
+        let length = u16::from_be_bytes([der[start], der[start + 1]]) - 5;
+        der[start..start + 2].copy_from_slice(&length.to_be_bytes());
+    }
+    let body: Vec<_> = BASE64_STANDARD.encode(der).into_bytes().chunks(64).map(<[u8]>::to_vec).collect();
+    let body = String::from_utf8(body.join(&b'\n')).unwrap();
+    format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
+fn a_certificate_of_version_1_serves_and_has_to_fit_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("an authority with a name that makes certificates longer than 256 bytes");
+    let (one, other) = (authority.server(), authority.server());
+    one.write(folder.path(), "server");
+    let files = Files::new(folder.path().join("server.pem"), folder.path().join("server.key"));
+    fs::write(&files.certificate, of_version_1(&one.certificate)).unwrap();
+    Acceptor::open(files.clone()).unwrap();
+    fs::write(&files.key, other.key).unwrap();
+    let error = Acceptor::open(files.clone()).unwrap_err();
+    assert_eq!(error.file(), files.key);
+    assert!(error.to_string().contains("not the key of the certificate"), "{error}");
 }

@@ -1,14 +1,15 @@
 //! MQTT over TLS.
 
-use darter_broker::ListenerOptions;
 use darter_broker::access::Identity;
 use darter_broker::auth::{Answer, Authenticator, Login, Verdict};
 use darter_broker::net::Layer;
 use darter_broker::net::tls::{Acceptor, ClientCertificates, Files, Version as TlsVersion};
+use darter_broker::net::websocket::WebSocket;
+use darter_broker::{ListenerOptions, websocket_rules};
 use darter_codec::{Packet, QoS, ReasonCode, Version};
 use darter_testkit::packets::{connect, connect_as, publish, publish_1, subscribe};
 use darter_testkit::tls_stream::{TLS12, TLS13};
-use darter_testkit::{Authority, BrokerFixture, Issued, RawClient, TlsSetup, TlsStream};
+use darter_testkit::{Authority, BrokerFixture, Issued, RawClient, TlsSetup, TlsStream, WebStream};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -34,6 +35,11 @@ impl Secure {
         Self::with(shards, |_, _| {})
     }
 
+    /// With other transports above TLS.
+    fn with_layers(shards: u8, above: &[Arc<dyn Layer>]) -> Self {
+        Self::with(shards, |_, listener| listener.layers = above.to_vec())
+    }
+
     /// The listener's files and settings can be changed. The folder has `server.pem`, `server.key` and `authority.pem`.
     fn with(shards: u8, change: impl FnOnce(&mut Files, &mut ListenerOptions)) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -44,7 +50,7 @@ impl Secure {
         let server = BrokerFixture::with(shards, |options| {
             let listener = &mut options.listeners[0];
             change(&mut files, listener);
-            listener.layers = vec![Arc::new(Acceptor::open(files.clone()).unwrap())];
+            listener.layers.insert(0, Arc::new(Acceptor::open(files.clone()).unwrap()));
         });
         Self { server, authority, folder }
     }
@@ -76,7 +82,7 @@ impl Secure {
     }
 }
 
-fn is_served(mut client: Client) {
+fn is_served<S: Read + Write>(client: &mut RawClient<S>) {
     client.exchange(subscribe("t", QoS::AtMostOnce)).unwrap();
     for size in [0, 1, 500, 16_384, 70_000, 1_000_000] {
         let body = "x".repeat(size);
@@ -117,7 +123,7 @@ battery! {
         assert_eq!(secure.server.broker().listening()[0].scheme, "mqtts");
         for (number, version) in [&TLS12, &TLS13, &TLS12, &TLS13].into_iter().enumerate() {
             let setup = TlsSetup::with(&secure.authority, None, &[version]);
-            is_served(secure.join_with(&setup, &format!("client-{number}")).unwrap());
+            is_served(&mut secure.join_with(&setup, &format!("client-{number}")).unwrap());
         }
     }
 
@@ -126,6 +132,36 @@ battery! {
         let old = TlsSetup::with(&secure.authority, None, &[&TLS12]);
         assert!(secure.join_with(&old, "old").unwrap_err().to_string().contains("ProtocolVersion"));
         secure.join("new");
+    }
+
+    fn a_version_older_than_1_2_is_refused_with_an_alert(shards: u8) {
+        let secure = Secure::new(shards);
+        // A ClientHello of TLS 1.0 and one of TLS 1.1: ECDHE-RSA-AES256-SHA, no session, no extensions.
+        for minor in [1, 2] {
+            let body = [&[3, minor][..], &[7; 32], &[0, 0, 2, 0xC0, 0x14, 1, 0]].concat();
+            let length = u8::try_from(body.len()).unwrap();
+            let hello = [&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat();
+            let mut stream = secure.socket();
+            stream.write_all(&hello).unwrap();
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            // A fatal alert: handshake_failure or protocol_version.
+            assert!(matches!(answer[..], [0x15, 3, _, 0, 2, 2, 40 | 70]), "{answer:02x?}");
+        }
+    }
+
+    fn websocket_goes_inside_tls(shards: u8) {
+        let secure = Secure::with_layers(shards, &[Arc::new(WebSocket::new(websocket_rules()))]);
+        assert_eq!(secure.server.broker().listening()[0].scheme, "wss");
+        for (number, version) in [&TLS12, &TLS13, &TLS12, &TLS13].into_iter().enumerate() {
+            let setup = TlsSetup::with(&secure.authority, None, &[version]);
+            let stream = WebStream::open(setup.over(secure.socket())).unwrap();
+            let name = format!("client-{number}");
+            let mut web = RawClient::over(stream, Version::V5).greet(connect(&name)).unwrap().0;
+            is_served(&mut web);
+            web.send_bytes(&[0xE0, 0x00]).unwrap();
+            assert_eq!(web.stream_mut().close_code().unwrap(), 1000);
+        }
     }
 
     fn what_follows_connect_in_the_same_record_is_not_lost(shards: u8) {
@@ -189,7 +225,7 @@ battery! {
         refused(Some(&secure.authority.expired_client("board")), "CertificateExpired");
         refused(Some(&secure.authority.server()), "");
         let board = secure.authority.client("board");
-        is_served(secure.join_with(&TlsSetup::with(&secure.authority, Some(&board), &[&TLS13]), "a").unwrap());
+        is_served(&mut secure.join_with(&TlsSetup::with(&secure.authority, Some(&board), &[&TLS13]), "a").unwrap());
     }
 
     fn a_revoked_certificate_is_refused_from_the_reload_on(shards: u8) {
@@ -308,7 +344,7 @@ battery! {
             .collect();
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        is_served(RawClient::over(TlsSetup::new(&authority).over(stream), Version::V5).greet(connect("a")).unwrap().0);
+        is_served(&mut RawClient::over(TlsSetup::new(&authority).over(stream), Version::V5).greet(connect("a")).unwrap().0);
         for stream in &mut slow {
             let mut all = Vec::new();
             let outcome = stream.read_to_end(&mut all);
@@ -339,7 +375,7 @@ battery! {
             let _ = stream.read_to_end(&mut answer);
             assert!(answer.len() < 16, "an alert at most: {answer:?}");
         }
-        is_served(secure.join("a"));
+        is_served(&mut secure.join("a"));
     }
 
     fn who_closes_its_half_or_damages_a_record_is_gone(shards: u8) {
@@ -354,7 +390,7 @@ battery! {
         leaving.stream_mut().conn.send_close_notify();
         leaving.stream_mut().flush().unwrap();
         assert_eq!(leaving.receive().unwrap(), None);
-        is_served(secure.join("a"));
+        is_served(&mut secure.join("a"));
     }
 
     fn new_keys_may_be_asked_for_but_not_for_ever(shards: u8) {
@@ -371,7 +407,7 @@ battery! {
         });
         let over = asked.and_then(|()| rude.exchange(Packet::PingReq));
         assert!(over.is_err(), "{over:?}");
-        is_served(secure.join("a"));
+        is_served(&mut secure.join("a"));
     }
 
     fn a_slow_reader_gets_everything_over_tls(shards: u8) {

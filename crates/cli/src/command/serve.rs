@@ -13,6 +13,7 @@ mod reloading;
 mod signals;
 
 use anyhow::Context;
+use changes::Changes;
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use darter_broker::admin::explain::Doors;
 use darter_broker::{Broker, Watch};
@@ -111,7 +112,9 @@ enum Format {
 
 /// Runs the server until somebody stops it.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut changes = Changes::of(arguments.config.clone());
     let config = arguments.effective_config()?;
+    changes.also(config.files());
     if arguments.check_config {
         let file = arguments.config.as_ref().map_or(String::new(), |file| format!("{}: ", file.display()));
         say(&format!("{file}ok\n"));
@@ -139,7 +142,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ready.write_all(addresses.as_bytes()).context("cannot write to the descriptor of --ready-fd")?;
     }
 
-    serve(&signals, &mut Reloading::new(arguments, running, &broker, doors));
+    serve(&signals, &mut Reloading::new(arguments, running, &broker, doors, changes));
     tracing::info!("stopping: every client is disconnected");
     #[cfg(unix)]
     drop(administration);

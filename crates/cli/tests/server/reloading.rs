@@ -141,6 +141,23 @@ fn a_file_that_cannot_be_used_keeps_what_was_there_before_and_is_named_with_its_
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_is_named_once_and_a_good_one_counts_again() {
+    let place = Place::new("[listener]\ntls = \"auto\"\n");
+    let mut server = place.serve();
+    let certificate = place.0.data().join("tls/server.crt");
+    let good = fs::read(&certificate).unwrap();
+    fs::write(&certificate, "nothing").unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_line("there is no certificate in PEM in it");
+    fs::write(&certificate, good).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_line("new connections begin with what they say now");
+    let ended = server.stop(Signal::SIGTERM);
+    let told: Vec<_> = ended.err.lines().filter(|line| line.contains("server.crt: ")).collect();
+    assert!(matches!(told[..], [line] if line.contains("ERROR")), "{}", ended.err);
+}
+
+#[test]
 fn a_file_that_cannot_be_used_keeps_the_server_from_starting() {
     let cases = [
         ("acl", "", "acl:1: there is no rule in the file"),

@@ -1,5 +1,6 @@
 //! From PEM files to what rustls needs.
 
+use super::names;
 use crate::file_error::FileError;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
@@ -7,7 +8,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, version};
+use rustls::{RootCertStore, ServerConfig, version};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,15 +109,15 @@ impl Files {
             .key_provider
             .load_private_key(key)
             .map_err(|_| FileError::new(&self.key, "this kind of private key is not supported"))?;
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-            Err(Error::InconsistentKeys(_)) => {
-                let what = format!("it is not the key of the certificate in {}", self.certificate.display());
-                return Err(FileError::new(&self.key, what));
-            }
-            Err(_) => return Err(FileError::new(&self.certificate, "the first certificate is damaged")),
+        // Not rustls's own check: it takes no certificate of X.509 version 1, which openssl makes unless it is told otherwise.
+        let Some(public) = names::public_key(&chain[0]) else {
+            return Err(FileError::new(&self.certificate, "the first certificate is damaged"));
+        };
+        if key.public_key().is_some_and(|own| own.as_ref() != public) {
+            let what = format!("it is not the key of the certificate in {}", self.certificate.display());
+            return Err(FileError::new(&self.key, what));
         }
+        let certified = CertifiedKey::new(chain, key);
         Ok(SingleKey(Arc::new(certified)))
     }
 }

@@ -1,4 +1,5 @@
-//! The names in a certificate (RFC 5280), read out of its DER. Only certificates come here that rustls has checked.
+//! The names and the key in a certificate (RFC 5280), read out of its DER. Only clients' certificates come here that rustls has
+//! checked, and the server's own.
 
 use crate::peer::CertificateNames;
 
@@ -31,7 +32,17 @@ pub(super) fn names(certificate: &[u8]) -> CertificateNames {
     read(certificate).unwrap_or_default()
 }
 
-fn read(certificate: &[u8]) -> Option<CertificateNames> {
+/// The public key in a certificate of any version, with its algorithm: a SubjectPublicKeyInfo, as it stands there.
+pub(super) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
+    let mut fields = fields(certificate)?;
+    fields.enter(SEQUENCE)?;
+    let from = fields.0;
+    fields.enter(SEQUENCE)?;
+    Some(&from[..from.len() - fields.0.len()])
+}
+
+/// The fields of a certificate from its subject on.
+fn fields(certificate: &[u8]) -> Option<Reader<'_>> {
     let mut certificate = Reader(certificate).enter(SEQUENCE)?;
     let mut fields = certificate.enter(SEQUENCE)?;
     let _ = fields.enter(VERSION);
@@ -39,6 +50,11 @@ fn read(certificate: &[u8]) -> Option<CertificateNames> {
     for _ in 0..4 {
         fields.next()?;
     }
+    Some(fields)
+}
+
+fn read(certificate: &[u8]) -> Option<CertificateNames> {
+    let mut fields = fields(certificate)?;
     let mut names =
         CertificateNames { common_name: common_name(fields.enter(SEQUENCE)?), ..CertificateNames::default() };
     while let Some((tag, content)) = fields.next() {
@@ -180,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn the_key_is_found() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let expected = rcgen::PublicKeyData::subject_public_key_info(&key);
+        assert_eq!(public_key(certificate.der()), Some(&expected[..]));
+    }
+
+    #[test]
     fn a_certificate_without_names_has_none() {
         assert_eq!(names(&certificate(|_| {})), CertificateNames::default());
     }
@@ -219,10 +243,12 @@ mod tests {
         });
         for cut in 0..der.len() {
             let _ = names(&der[..cut]);
+            assert!(public_key(&der[..cut]).is_none());
             for value in [0, 0x7F, 0x80, 0x84, 0xFF] {
                 let mut damaged = der.clone();
                 damaged[cut] = value;
                 let _ = names(&damaged);
+                let _ = public_key(&damaged);
             }
         }
     }

@@ -16,13 +16,18 @@ const HANDSHAKE: u8 = 0x16;
 /// The most plain bytes in a record, and more than a record adds to them.
 const RECORD: usize = 16 * 1024;
 const RECORD_OVERHEAD: usize = 64;
+/// Bytes of a record's header; the last two of them are the length of the rest (RFC 8446, section 5.1).
+const HEADER: usize = 5;
+/// The most bytes that wait until they make a message of the hand-shake whole. rustls bounds the message, but not into how many
+/// records it is cut.
+const PARTIAL_MOST: usize = 128 * 1024;
 
 /// The filter of a connection.
 pub(super) struct Session {
     current: Arc<Current>,
     /// Made when the first bytes have come.
     connection: Option<Box<UnbufferedServerConnection>>,
-    /// What has come of a record, or of a message of the hand-shake, that is not whole. rustls bounds both.
+    /// What has come of a record, or of a message of the hand-shake, that is not whole.
     partial: Vec<u8>,
     /// The hand-shake is over.
     is_ready: bool,
@@ -42,16 +47,51 @@ impl Session {
         Self { current, connection: None, partial: Vec::new(), is_ready: false, certificate: None }
     }
 
-    /// The connection, which begins with the first byte.
-    fn begin(&mut self, first: u8) -> Result<&mut UnbufferedServerConnection, Fault> {
-        if self.connection.is_none() {
-            if first != HANDSHAKE {
+    /// Begins with the first bytes, if they are TLS.
+    fn begin(&mut self, first: &[u8]) -> Result<(), Fault> {
+        if self.connection.is_none() && !first.is_empty() {
+            if first[0] != HANDSHAKE {
                 return Err(words::stranger(first));
             }
             let new = UnbufferedServerConnection::new(self.current.get());
             self.connection = Some(Box::new(new.map_err(|error| words::fault(&error))?));
         }
-        self.connection.as_deref_mut().ok_or_else(|| Fault::new("TLS has not begun"))
+        Ok(())
+    }
+
+    /// How many of the next bytes go to those that wait: the rest of a record, or however many there are. What follows can be
+    /// worked on where it is, and a buffer that must be kept is no larger than a record.
+    fn missing(&self) -> usize {
+        let whole = match self.partial[..] {
+            [] => return usize::MAX,
+            [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+            _ => HEADER,
+        };
+        match whole.saturating_sub(self.partial.len()) {
+            0 => usize::MAX,
+            missing => missing,
+        }
+    }
+
+    /// Takes a part of what has come. True when nothing follows.
+    fn take(&mut self, bytes: &mut [u8], up: &mut Vec<u8>, down: &mut Vec<u8>) -> Result<bool, Fault> {
+        let mut partial = std::mem::take(&mut self.partial);
+        let Some(connection) = &mut self.connection else { return Ok(false) };
+        if partial.is_empty() {
+            let progress = drive(connection, bytes, up, down)?;
+            self.partial.extend_from_slice(&bytes[progress.done..]);
+            return Ok(progress.ended);
+        }
+        partial.extend_from_slice(bytes);
+        let progress = drive(connection, &mut partial, up, down)?;
+        if progress.done < partial.len() {
+            partial.drain(..progress.done);
+            self.partial = partial;
+        }
+        if self.partial.len() > PARTIAL_MOST {
+            return Err(Fault::new("its TLS hand-shake comes in too many too small pieces"));
+        }
+        Ok(progress.ended)
     }
 
     fn finish_handshake(&mut self) {
@@ -77,23 +117,14 @@ impl fmt::Debug for Session {
 
 impl Filter for Session {
     fn receive(&mut self, bytes: &mut [u8], up: &mut Vec<u8>, down: &mut Vec<u8>) -> Result<Received, Fault> {
-        let Some(first) = bytes.first() else { return Ok(Received::More) };
-        self.begin(*first)?;
-        let mut partial = std::mem::take(&mut self.partial);
-        let Some(connection) = &mut self.connection else { return Ok(Received::More) };
-        let ended = if partial.is_empty() {
-            let progress = drive(connection, bytes, up, down)?;
-            self.partial.extend_from_slice(&bytes[progress.done..]);
-            progress.ended
-        } else {
-            partial.extend_from_slice(bytes);
-            let progress = drive(connection, &mut partial, up, down)?;
-            if progress.done < partial.len() {
-                partial.drain(..progress.done);
-                self.partial = partial;
-            }
-            progress.ended
-        };
+        self.begin(bytes)?;
+        let mut rest = bytes;
+        let mut ended = false;
+        while !rest.is_empty() && !ended {
+            let (part, behind) = rest.split_at_mut(self.missing().min(rest.len()));
+            ended = self.take(part, up, down)?;
+            rest = behind;
+        }
         self.finish_handshake();
         Ok(if ended { Received::End } else { Received::More })
     }

@@ -22,12 +22,15 @@ pub(super) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// What its first byte says of somebody who does not begin with TLS.
-pub(super) fn stranger(first: u8) -> Fault {
+/// What the first bytes say of somebody who does not begin with TLS.
+pub(super) fn stranger(first: &[u8]) -> Fault {
     Fault::new(match first {
         // CONNECT.
-        0x10 => "it speaks MQTT without TLS, and this listener wants TLS",
-        b'G' | b'P' | b'H' | b'O' => "it speaks HTTP without TLS, and this listener wants TLS",
+        [0x10, ..] => "it speaks MQTT without TLS, and this listener wants TLS",
+        [b'P', b'R', b'O', b'X', b'Y', ..] | [b'\r', b'\n', b'\r', b'\n', 0, ..] => {
+            "it begins with the header of a proxy, and this listener takes none (proxy_protocol_from)"
+        }
+        [b'G' | b'P' | b'H' | b'O', ..] => "it speaks HTTP without TLS, and this listener wants TLS",
         _ => "it does not speak TLS",
     })
 }
@@ -67,6 +70,11 @@ fn certificate(why: &CertificateError) -> &'static str {
             "its certificate is not one for clients"
         }
         CertificateError::BadSignature => "the signature of its certificate is wrong",
+        // webpki's word for it is all that rustls hands on.
+        CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+            "its certificate is one of X.509 version 1, which does not count; 'darter cert make --client NAME' and openssl with \
+             -extfile make such of version 3"
+        }
         _ => "its certificate cannot be used",
     }
 }
@@ -77,7 +85,9 @@ fn incompatible(why: &PeerIncompatible) -> Fault {
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-        | PeerIncompatible::SupportedVersionsExtensionRequired => {
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        // Clients of TLS 1.0 and 1.1 do not have it; rustls looks for it first.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
             "it offers no version of TLS that this listener takes"
         }
         PeerIncompatible::NoCipherSuitesInCommon => "it offers no cipher suite that this server has",
@@ -87,8 +97,7 @@ fn incompatible(why: &PeerIncompatible) -> Fault {
             "it offers no way to agree on keys that this server has"
         }
         PeerIncompatible::NoSignatureSchemesInCommon
-        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
-        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
+        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => {
             "it does not know the kind of signature that the server's certificate has"
         }
         other => return Fault::new(format!("its TLS does not fit: {other:?}")),
@@ -108,6 +117,10 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::Revoked), "its certificate is revoked"),
             (Error::NoCertificatesPresented, "shows no certificate"),
             (Error::PeerIncompatible(PeerIncompatible::Tls12NotOfferedOrEnabled), "no version of TLS"),
+            (
+                Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired),
+                "no version of TLS",
+            ),
             (Error::PeerIncompatible(PeerIncompatible::NullCompressionRequired), "NullCompressionRequired"),
             (Error::DecryptError, "cannot be decrypted"),
         ];
@@ -118,9 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_speak_tls_is_known_by_the_first_byte() {
-        for (first, words) in [(0x10, "MQTT without TLS"), (b'G', "HTTP without TLS"), (0, "not speak TLS")] {
-            assert!(stranger(first).to_string().contains(words), "{first}");
+    fn who_does_not_speak_tls_is_known_by_the_first_bytes() {
+        let cases: [(&[u8], &str); 6] = [
+            (&[0x10], "MQTT without TLS"),
+            (b"GET / HTTP/1.1", "HTTP without TLS"),
+            (b"POST / HTTP/1.1", "HTTP without TLS"),
+            (b"PROXY TCP4 ", "header of a proxy"),
+            (b"\r\n\r\n\0\r\nQUIT\n", "header of a proxy"),
+            (&[0], "not speak TLS"),
+        ];
+        for (first, words) in cases {
+            assert!(stranger(first).to_string().contains(words), "{first:?}");
         }
     }
 }

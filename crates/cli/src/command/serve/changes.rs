@@ -22,13 +22,21 @@ struct Stamp {
 }
 
 impl Changes {
-    /// Watches files as they are now.
+    /// Watches files as they are now. Before they are read, so that no change is missed in between.
     pub(super) fn of(files: impl IntoIterator<Item = PathBuf>) -> Self {
-        let files = files.into_iter().map(|file| {
-            let stamp = Stamp::of(&file);
-            (file, stamp)
-        });
-        Self { files: files.collect(), unsettled: false }
+        let mut changes = Self { files: Vec::new(), unsettled: false };
+        changes.also(files);
+        changes
+    }
+
+    /// Watches these too, as they are now; those that are watched already, as they were.
+    pub(super) fn also(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        for file in files {
+            if self.files.iter().all(|(known, _)| *known != file) {
+                let stamp = Stamp::of(&file);
+                self.files.push((file, stamp));
+            }
+        }
     }
 
     /// Whether there is anything to look at.
@@ -81,6 +89,18 @@ mod tests {
         fs::remove_file(&one).unwrap();
         assert!(!changes.look());
         assert!(changes.look(), "a file that goes is a change");
+    }
+
+    #[test]
+    fn a_file_that_is_watched_already_stays_as_it_was_seen_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let mut changes = Changes::of([one.clone()]);
+        fs::write(&one, "a").unwrap();
+        fs::write(&two, "a").unwrap();
+        changes.also([one, two]);
+        assert!(!changes.look());
+        assert!(changes.look(), "one has changed");
     }
 
     #[test]

@@ -28,14 +28,14 @@ impl<'s> Reloading<'s> {
         running: Running,
         broker: &'s Broker,
         doors: Arc<Doors>,
+        changes: Changes,
     ) -> Self {
-        let changes = Changes::of(files(arguments, &running));
         Self { arguments, running, broker, doors, changes }
     }
 
     /// How long to wait before the next look; for ever when there is nothing to look at.
     pub(super) fn patience(&self) -> Option<Duration> {
-        (!self.changes.is_empty() || self.running.has_layers()).then_some(TICK)
+        (!self.changes.is_empty()).then_some(TICK)
     }
 
     /// Looks whether files have changed, and reads them again if they have.
@@ -44,22 +44,24 @@ impl<'s> Reloading<'s> {
             tracing::info!("a file has changed; it is read again");
             self.read();
         }
-        self.read_layers(false);
     }
 
     /// Reads everything again.
     pub(super) fn reload(&mut self) {
         tracing::info!("all files are read again");
         self.read();
-        self.read_layers(true);
+        // The log has what came of it.
+        let _ = self.broker.reload();
     }
 
     /// Rules and ways to log in: all of it, or nothing if a part cannot be used.
     fn read(&mut self) {
-        let outcome = self
-            .arguments
-            .effective_config()
-            .and_then(|config| self.running.reload(&config).map_err(anyhow::Error::from));
+        self.changes = Changes::of(files(self.arguments, &self.running));
+        let outcome = self.arguments.effective_config().and_then(|config| {
+            // It may name other files.
+            self.changes.also(config.files());
+            self.running.reload(&config).map_err(anyhow::Error::from)
+        });
         match outcome {
             Ok(Reloaded { policy, needs_restart }) => {
                 let rules: usize = policy.rules().map(|(_, rules)| rules.len()).sum();
@@ -78,14 +80,6 @@ impl<'s> Reloading<'s> {
                 }
                 tracing::error!("the rules and ways to log in from before go on to count");
             }
-        }
-        // The configuration may name other files now.
-        self.changes = Changes::of(files(self.arguments, &self.running));
-    }
-
-    fn read_layers(&self, always: bool) {
-        for error in self.running.reload_layers(always) {
-            tracing::error!("{error}; what was there before goes on to count");
         }
     }
 }
